@@ -1,0 +1,24 @@
+"""A block: the files of one directory that are transferred and validated together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block and its transfers.
+
+    ``transfers`` gives the transformation id for each destination SE whose transfer is open.
+    """
+
+    typeName: str
+    name: str
+    directory: str
+    transfers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The directory metadata that make the block, which is also its transformations' input query."""
+        return {"Block": self.name, "Type": self.typeName}
