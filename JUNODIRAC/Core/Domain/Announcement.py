@@ -129,7 +129,11 @@ def _finiteFloat(digits: str) -> float:
 
 
 def _show(value: object) -> str:
-    shown = ascii(value) if isinstance(value, str | int | float | None) else f"a {'list' if isinstance(value, list) else 'JSON object'}"
+    shown = (
+        ascii(value)
+        if isinstance(value, str | int | float | None)
+        else f"a {'list' if isinstance(value, list) else 'JSON object'}"
+    )
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 

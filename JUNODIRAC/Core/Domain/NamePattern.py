@@ -14,7 +14,7 @@ Values are strings and stay as they are written (``0302`` is not 302), so that p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _PLACEHOLDER = re.compile(r"\{(?P<field>[A-Za-z][A-Za-z0-9_]*)(?::(?P<kind>d|[1-9][0-9]?))?\}")
 _FIELD_OF_NAME = r"[^./\s{}]+"
@@ -60,6 +60,11 @@ def splitTemplate(template: str) -> list[tuple[str, str, str]]:
             pieces.append((template[position:end], "", ""))
             position = end
     return pieces
+
+
+def fieldsOf(templates: Iterable[str]) -> set[str]:
+    """Names of all fields in these templates."""
+    return {field for template in templates for _, field, _ in splitTemplate(template) if field}
 
 
 class NamePattern:
@@ -138,7 +143,9 @@ class NamePattern:
             wanted[field] = fields[field]
             free = _FIELD_OF_DIRECTORY if self.directory else _FIELD_OF_NAME
             if not re.fullmatch(_expressionOf(kind, free), fields[field]):
-                raise NameMismatch(fields[field], self.template, f"'{fields[field]}' is not {_describe(kind, self.directory)} for {{{field}}}")
+                raise NameMismatch(
+                    fields[field], self.template, f"'{fields[field]}' is not {_describe(kind, self.directory)} for {{{field}}}"
+                )
         text = self.plainTemplate.format_map(wanted)
         if self.parse(text) != wanted:
             # for example {A}_{B} with A="x", B="y_z": one name, two readings

@@ -19,12 +19,36 @@ class Reason(StrEnum):
         return member
 
     UNDECODABLE = ("Undecodable", "the message is not a JSON object in UTF-8", "correct the producer and announce the file again")
-    BAD_FIELD = ("BadField", "a field of the announcement is missing or has a wrong value", "announce the file again with this field corrected")
+    BAD_FIELD = (
+        "BadField",
+        "a field of the announcement is missing or has a wrong value",
+        "announce the file again with this field corrected",
+    )
     BAD_CHECKSUM = ("BadChecksum", "the checksum is not an adler32 of 8 hex digits", "announce the file again with its adler32")
-    BAD_NAME = ("BadName", "the file name does not follow the name pattern of its Type", "rename the file or correct NamePattern of the Type")
-    BAD_PATH = ("BadPath", "the path is not where files of its Type live, or does not end in the file name", "move the file, or correct EOSRoot or DirectoryPattern of the Type")
+    BAD_NAME = (
+        "BadName",
+        "the file name does not follow the name pattern of its Type",
+        "rename the file or correct NamePattern of the Type",
+    )
+    BAD_PATH = (
+        "BadPath",
+        "the path is not where files of its Type live, or does not end in the file name",
+        "move the file, or correct EOSRoot or DirectoryPattern of the Type",
+    )
     NAME_TOO_LONG = ("NameTooLong", "the name is longer than the catalogue takes", "rename the file")
     ZERO_SIZE = ("ZeroSize", "the file is empty", "write the file again and announce it again")
-    NOT_ON_STORAGE = ("NotOnStorage", "the file is not on its source storage", "bring the file to the storage and announce it again")
-    CONFLICT = ("Conflict", "a file of this name with another size or checksum is known already", "find out which of the two is right; nothing was overwritten")
-    CATALOGUE_REFUSED = ("CatalogueRefused", "the file catalogue refused the file", "compare the catalogue's entry with the announcement")
+    NOT_ON_STORAGE = (
+        "NotOnStorage",
+        "the file is not on its source storage",
+        "bring the file to the storage and announce it again",
+    )
+    CONFLICT = (
+        "Conflict",
+        "a file of this name with another size or checksum is known already",
+        "find out which of the two is right; nothing was overwritten",
+    )
+    CATALOGUE_REFUSED = (
+        "CatalogueRefused",
+        "the file catalogue refused the file",
+        "compare the catalogue's entry with the announcement",
+    )

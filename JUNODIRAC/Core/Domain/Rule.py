@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from JUNODIRAC.Core.Domain.NamePattern import PatternError, splitTemplate
+from JUNODIRAC.Core.Domain.NamePattern import PatternError, fieldsOf, splitTemplate
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class Rule:
             raise PatternError(self.template, 0, "an empty rule")
         for _, field, kind in splitTemplate(self.template):
             if kind:
-                raise PatternError(self.template, self.template.index(f"{{{field}:"), f"write {{{field}}}: kinds belong in patterns")
+                raise PatternError(
+                    self.template, self.template.index(f"{{{field}:"), f"write {{{field}}}: kinds belong in patterns"
+                )
 
     @property
     def fields(self) -> frozenset[str]:
         """Names of the fields that it needs."""
-        return frozenset(field for _, field, _ in splitTemplate(self.template) if field)
+        return frozenset(fieldsOf([self.template]))
 
     def format(self, values: Mapping[str, str]) -> str:
         """The text with these values; values that the rule does not use are ignored.

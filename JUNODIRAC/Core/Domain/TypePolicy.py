@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn
 
 from JUNODIRAC.Core.Domain.Announcement import BadAnnouncement
 from JUNODIRAC.Core.Domain.Block import Block
-from JUNODIRAC.Core.Domain.NamePattern import NameMismatch, NamePattern, PatternError, splitTemplate
+from JUNODIRAC.Core.Domain.NamePattern import NameMismatch, NamePattern, PatternError, fieldsOf
+from JUNODIRAC.Core.Domain.PolicyCheck import checkPolicy
+from JUNODIRAC.Core.Domain.PolicyError import PolicyError
 from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Domain.Rule import Rule
@@ -24,9 +25,9 @@ MAX_TRANSFORMATION_NAME = 255
 # What every storage, URL, shell and SQL statement on the way takes as it is.
 _BAD_CHARACTER = re.compile(r"[^A-Za-z0-9._+=:@,~/-]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*/")
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _GIVEN_FIELDS = frozenset({"Type", "Campaign"})
-_RESERVED_FIELDS = _GIVEN_FIELDS | {"Directory", "FileName", "Block", "SE"}
+
+__all__ = ["PolicyError", "TypePolicy"]
 
 _DEFAULTS = {
     "LFNRule": "{Directory}/{FileName}",
@@ -35,18 +36,6 @@ _DEFAULTS = {
     "MaxWaitSeconds": "60",
     "Plugin": "BlockTransfer",
 }
-
-
-class PolicyError(ValueError):
-    """An option of a Type that cannot be used.
-
-    :param reason: what is wrong with the value
-    :param remedy: what to write instead
-    """
-
-    def __init__(self, typeName: str, option: str, value: str, reason: str, remedy: str) -> None:
-        self.typeName, self.option, self.value, self.reason, self.remedy = typeName, option, value, reason, remedy
-        super().__init__(f"RawData/Types/{typeName}/{option} = '{value}': {reason}; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -103,12 +92,7 @@ class TypePolicy:
         )
 
     def __post_init__(self) -> None:
-        self._checkNames()
-        self._checkStorages()
-        self._checkNumbers()
-        self._checkPatterns()
-        self._checkRules()
-        self._checkBlockDirectory()
+        checkPolicy(self)
 
     # ---- what the policy is asked
 
@@ -144,7 +128,7 @@ class TypePolicy:
 
     def blockOf(self, file: RawFile) -> Block:
         """The block of a file, with no transfers known yet."""
-        directory = "/".join(file.directory.split("/")[: self._blockDepth])
+        directory = "/".join(file.directory.split("/")[: self.blockDepth])
         return Block(typeName=self.typeName, name=file.block, directory=directory)
 
     def transformationName(self, blockName: str, targetSE: str) -> str:
@@ -152,6 +136,33 @@ class TypePolicy:
         return self.transformationRule.format(
             {"Type": self.typeName, "Campaign": self.campaign, "Block": blockName, "SE": targetSE}
         )
+
+    @cached_property
+    def lfnComponents(self) -> list[str]:
+        """The parts of an LFN between slashes, as templates; the first is empty."""
+        return self.lfnRule.template.replace("{Directory}", self.directoryPattern.plainTemplate).split("/")
+
+    @cached_property
+    def blockDepth(self) -> int:
+        """How many parts of an LFN, the empty one before the first slash included, make the directory of its block.
+
+        The directory is the shortest that determines the block: ``/juno/raw/2023`` for a block a year, even where the
+        files lie in a directory for each day. Deeper directories inherit its metadata.
+        """
+        needed = self.blockRule.fields - _GIVEN_FIELDS
+        directories = self.lfnComponents[:-1]
+        last = 0
+        for depth, component in enumerate(directories):
+            fieldsHere = fieldsOf([component])
+            if not needed and fieldsHere - _GIVEN_FIELDS:
+                break  # a block without fields of the directory: all that is literal
+            if not needed or fieldsHere & needed:
+                last = depth
+        return last + 1
+
+    @cached_property
+    def _longestDestination(self) -> str:
+        return max(self.destinations, key=len)
 
     # ---- reading an announced path
 
@@ -193,137 +204,19 @@ class TypePolicy:
     def _refuseCharacters(self, reason: Reason, what: str, text: str, fileName: str) -> None:
         match = _BAD_CHARACTER.search(text)
         if match:
-            raise BadAnnouncement(
-                reason, f"{what} holds {ascii(match[0])}; letters, digits and ._+=:@,~- can be used", fileName
-            )
+            raise BadAnnouncement(reason, f"{what} holds {match[0]!a}; letters, digits and ._+=:@,~- can be used", fileName)
 
     def _refuseLong(self, file: RawFile, fileName: str) -> None:
         for what, text, most in (
             ("LFN", file.lfn, MAX_LFN),
             ("last part of the LFN", file.fileName, MAX_FILE_NAME),
             ("block name", file.block, MAX_METADATA),
+            ("transformation name", self.transformationName(file.block, self._longestDestination), MAX_TRANSFORMATION_NAME),
         ):
             if len(text) > most:
-                raise BadAnnouncement(Reason.NAME_TOO_LONG, f"the {what} has {len(text)} characters, {most} are allowed", fileName)
-
-    # ---- checks of the options
-
-    def _refuse(self, option: str, value: str, reason: str, remedy: str) -> NoReturn:
-        raise PolicyError(self.typeName, option, value, reason, remedy)
-
-    def _checkNames(self) -> None:
-        for option, value in (("Type", self.typeName), ("Campaign", self.campaign), ("Plugin", self.plugin)):
-            match = re.search(r"[^A-Za-z0-9._-]", value)
-            if match or len(value) > MAX_METADATA:
-                self._refuse(option, value, "it is no plain name", f"use at most {MAX_METADATA} letters, digits and ._-")
-        if not self.typeName:
-            self._refuse("Type", "", "the Type has no name", "name the section")
-        if not self.plugin:
-            self._refuse("Plugin", "", "it is empty", "leave it out, or name a transformation plugin")
-        if not _TOPIC.fullmatch(self.topic):
-            self._refuse("Topic", self.topic, "Kafka has no such topic names", "use at most 249 letters, digits and ._-")
-
-    def _checkStorages(self) -> None:
-        if not self.sourceSE or "," in self.sourceSE:
-            self._refuse("SourceSE", self.sourceSE, "it is not one storage element", "name the one where the files arrive")
-        shown = ", ".join(self.destinations)
-        if not self.destinations:
-            self._refuse("Destinations", shown, "it names no storage element", "name those that get a copy, with commas")
-        if len(set(self.destinations)) < len(self.destinations):
-            self._refuse("Destinations", shown, "a storage element stands twice", "name each once")
-        if self.sourceSE in self.destinations:
-            self._refuse("Destinations", shown, f"{self.sourceSE} is the SourceSE", "take it out: the files are there already")
-
-    def _checkNumbers(self) -> None:
-        if self.groupSize < 1:
-            self._refuse("GroupSize", str(self.groupSize), "a task needs a file", "use a number from 1")
-        if self.maxWaitSeconds < 0:
-            self._refuse("MaxWaitSeconds", str(self.maxWaitSeconds), "it is below 0", "use seconds from 0")
-
-    def _checkPatterns(self) -> None:
-        for option, pattern in (("NamePattern", self.namePattern), ("DirectoryPattern", self.directoryPattern)):
-            for field in pattern.fields:
-                if field in _RESERVED_FIELDS:
-                    self._refuse(option, pattern.template, f"{{{field}}} has a meaning of its own", "give the field another name")
-        if "/" in self.namePattern.template:
-            self._refuse("NamePattern", self.namePattern.template, "a name has no '/'", "put directories in DirectoryPattern")
-        for option, path in (("EOSRoot", self.eosRoot), ("DirectoryPattern", self.directoryPattern.template)):
-            if path and not _isPlainPath(path):
-                self._refuse(option, path, "it is no absolute path", "begin with '/', without '//', '.', '..', or '/' at the end")
-
-    def _checkRules(self) -> None:
-        nameFields, directoryFields = set(self.namePattern.fields), set(self.directoryPattern.fields)
-        finer = sorted((self.blockRule.fields & (nameFields | {"FileName"})) - directoryFields)
-        if finer:
-            self._refuse(
-                "BlockRule",
-                self.blockRule.template,
-                f"{{{finer[0]}}} comes from the file name, and a block is never finer than a directory",
-                "use fields of DirectoryPattern, {Type} and {Campaign}",
-            )
-        for option, rule, known in (
-            ("LFNRule", self.lfnRule, nameFields | directoryFields | _GIVEN_FIELDS | {"Directory", "FileName"}),
-            ("BlockRule", self.blockRule, directoryFields | _GIVEN_FIELDS),
-            ("TransformationRule", self.transformationRule, _GIVEN_FIELDS | {"Block", "SE"}),
-        ):
-            unknown = sorted(rule.fields - known)
-            if unknown:
-                self._refuse(option, rule.template, f"{{{unknown[0]}}} is unknown here", f"use {_listFields(known)}")
-            if "Campaign" in rule.fields and not self.campaign:
-                self._refuse("Campaign", "", f"{option} uses it and it is empty", f"set it, or take it out of {option}")
-        if not {"Block", "SE"} <= self.transformationRule.fields:
-            self._refuse(
-                "TransformationRule", self.transformationRule.template, "transfers would share a name", "use {Block} and {SE}"
-            )
-        for option, rule in (("BlockRule", self.blockRule), ("TransformationRule", self.transformationRule)):
-            if "/" in rule.template:
-                self._refuse(option, rule.template, "a name has no '/'", "separate fields with '-'")
-        if "FileName" not in self.lfnRule.fields and not nameFields <= self.lfnRule.fields:
-            self._refuse("LFNRule", self.lfnRule.template, "files would share an LFN", "use {FileName}")
-
-    def _checkBlockDirectory(self) -> None:
-        """Block and Type are metadata of one directory: each block needs one, and no two blocks may share it."""
-        template = self.lfnRule.template
-        components = self._lfnComponents
-        if not _isPlainPath("/".join(components)) or len(components) < 3:
-            self._refuse("LFNRule", template, "it gives no absolute path", "begin with {Directory} or '/' and end in '/{FileName}'")
-        if not template.rpartition("/")[2] or "{Directory}" in template.rpartition("/")[2]:
-            self._refuse("LFNRule", template, "it does not end in a file name", "end in '/{FileName}'")
-        above = _fieldsOf(components[: self._blockDepth])
-        missing = sorted(self.blockRule.fields - _GIVEN_FIELDS - above)
-        if missing:
-            self._refuse("LFNRule", template, "it puts several blocks in one directory", f"keep {{Directory}} or {_listFields(missing)}")
-        spread = sorted(above - _GIVEN_FIELDS - self.blockRule.fields)
-        if spread:
-            self._refuse(
-                "BlockRule",
-                self.blockRule.template,
-                f"one block would have several directories, one for each {{{spread[0]}}}",
-                f"add {{{spread[0]}}}",
-            )
-
-    @cached_property
-    def _lfnComponents(self) -> list[str]:
-        """The parts of an LFN between slashes, as templates; the first is empty."""
-        return self.lfnRule.template.replace("{Directory}", self.directoryPattern.plainTemplate).split("/")
-
-    @cached_property
-    def _blockDepth(self) -> int:
-        """How many parts of an LFN, the empty one before the first slash included, make the directory of its block.
-
-        The directory is the shortest that determines the block: ``/juno/raw/2023`` for a block a year, even where the
-        files lie in a directory for each day. Deeper directories inherit its metadata.
-        """
-        needed = self.blockRule.fields - _GIVEN_FIELDS
-        directories = self._lfnComponents[:-1]
-        last = 0
-        for depth, component in enumerate(directories):
-            fieldsHere = _fieldsOf([component])
-            if not needed and fieldsHere - _GIVEN_FIELDS:
-                break  # a block without fields of the directory: all that is literal
-            if not needed or fieldsHere & needed:
-                last = depth
-        return last + 1
+                raise BadAnnouncement(
+                    Reason.NAME_TOO_LONG, f"the {what} has {len(text)} characters, {most} are allowed", fileName
+                )
 
 
 def _readPattern(typeName: str, option: str, template: str) -> NamePattern:
@@ -344,19 +237,6 @@ def _readNumber(typeName: str, option: str, text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
         raise PolicyError(typeName, option, text, "it is not a whole number", f"use one, for example {_DEFAULTS[option]}")
     return int(text)
-
-
-def _fieldsOf(components: list[str]) -> set[str]:
-    return {field for component in components for _, field, _ in splitTemplate(component) if field}
-
-
-def _isPlainPath(path: str) -> bool:
-    parts = path.split("/")
-    return len(parts) > 1 and parts[0] == "" and {"", ".", ".."}.isdisjoint(parts[1:])
-
-
-def _listFields(names: set[str] | frozenset[str] | list[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in sorted(names))
 
 
 def _shorten(text: str) -> str:

@@ -113,6 +113,8 @@ class Ledger(Protocol):
     def recordQuarantined(self, items: Sequence[QuarantinedMessage]) -> None:
         """Keep each message byte for byte with its reason; the row of its file, if it is not Registered, is Quarantined.
 
+        The row is made where there is none, and takes the message's topic, partition and offset, by which a replay is known.
+        A Conflict does not touch an Announced row: that one's own announcement is still on its way.
         The same (topic, partition, offset) twice: no change.
         """
 

@@ -1,0 +1,155 @@
+"""How far each block is at each site: ledger, catalogue and transformations side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from JUNODIRAC.Core.Domain.FileState import FileState
+
+PROCESSED = "Processed"
+
+
+@dataclass(frozen=True)
+class LedgerBlock:
+    """What the ledger says of a block: its transfers (transformation id by SE), files and bytes by state."""
+
+    typeName: str
+    name: str
+    directory: str
+    state: str
+    openedTime: datetime | None
+    fileCounts: Mapping[FileState, int] = field(default_factory=dict)
+    sizeBytes: Mapping[FileState, int] = field(default_factory=dict)
+    transfers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Files and bytes in one place."""
+
+    files: int
+    sizeBytes: int
+
+
+@dataclass(frozen=True)
+class DirectoryUsage:
+    """What the catalogue has below a directory: files, and replicas by SE."""
+
+    logical: Usage
+    replicas: Mapping[str, Usage] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TransferState:
+    """A transformation: its status and the number of its files by their status."""
+
+    status: str
+    fileCounts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SiteStatus:
+    """A block at one destination. None stands for what could not be asked."""
+
+    se: str
+    transformationID: int
+    files: int
+    done: int | None
+    doneBytes: int | None
+    transfer: TransferState | None
+
+    @property
+    def percent(self) -> float | None:
+        """Share of the registered files that have a replica here, rounded down to a tenth: 100.0 means all."""
+        if self.done is None:
+            return None
+        return 1000 * self.done // self.files / 10 if self.files else 0.0
+
+    @property
+    def complete(self) -> bool:
+        """All registered files have a replica here and the transformation has finished with all of them."""
+        if not self.files or self.done != self.files or self.transfer is None:
+            return False
+        counts = self.transfer.fileCounts
+        return counts.get(PROCESSED, 0) == sum(counts.values()) >= self.files
+
+    def toDict(self) -> dict[str, object]:
+        """For JSON."""
+        return {
+            "SE": self.se,
+            "TransformationID": self.transformationID,
+            "TransformationStatus": self.transfer.status if self.transfer else None,
+            "TransformationFiles": dict(self.transfer.fileCounts) if self.transfer else None,
+            "Files": self.files,
+            "Done": self.done,
+            "DoneBytes": self.doneBytes,
+            "Percent": self.percent,
+            "Complete": self.complete,
+        }
+
+
+@dataclass(frozen=True)
+class BlockStatus:
+    """A block with its sites. ``catalogued`` is None when the catalogue could not be asked."""
+
+    block: LedgerBlock
+    catalogued: Usage | None
+    sites: tuple[SiteStatus, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Every destination is complete and no announced file waits for its registration."""
+        waiting = self.block.fileCounts.get(FileState.ANNOUNCED, 0)
+        return bool(self.sites) and not waiting and all(site.complete for site in self.sites)
+
+    def toDict(self) -> dict[str, object]:
+        """For JSON."""
+        block = self.block
+        return {
+            "Block": block.name,
+            "Type": block.typeName,
+            "Directory": block.directory,
+            "State": block.state,
+            "OpenedTime": block.openedTime.isoformat(timespec="milliseconds") if block.openedTime else None,
+            "Files": block.fileCounts.get(FileState.REGISTERED, 0),
+            "Bytes": block.sizeBytes.get(FileState.REGISTERED, 0),
+            "Announced": block.fileCounts.get(FileState.ANNOUNCED, 0),
+            "Quarantined": block.fileCounts.get(FileState.QUARANTINED, 0),
+            "Catalogued": self.catalogued.files if self.catalogued else None,
+            "CataloguedBytes": self.catalogued.sizeBytes if self.catalogued else None,
+            "Complete": self.complete,
+            "Sites": [site.toDict() for site in self.sites],
+        }
+
+
+def assembleBlockStatus(
+    blocks: Iterable[LedgerBlock],
+    usages: Mapping[str, DirectoryUsage] | None,
+    transfers: Mapping[int, TransferState] | None,
+) -> list[BlockStatus]:
+    """Put the three sides together.
+
+    :param usages: the catalogue's answer by directory; a directory that it does not have is empty. None: not available
+    :param transfers: the transformations by id. None: not available
+    """
+    result = []
+    for block in blocks:
+        files = block.fileCounts.get(FileState.REGISTERED, 0)
+        usage = None if usages is None else usages.get(block.directory, DirectoryUsage(Usage(0, 0)))
+        sites = []
+        for se, transformationID in sorted(block.transfers.items()):
+            replicas = usage.replicas.get(se, Usage(0, 0)) if usage else None
+            sites.append(
+                SiteStatus(
+                    se=se,
+                    transformationID=transformationID,
+                    files=files,
+                    done=replicas.files if replicas else None,
+                    doneBytes=replicas.sizeBytes if replicas else None,
+                    transfer=None if transfers is None else transfers.get(transformationID, TransferState("Deleted")),
+                )
+            )
+        result.append(BlockStatus(block, usage.logical if usage else None, tuple(sites)))
+    return result

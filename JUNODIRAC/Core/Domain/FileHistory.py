@@ -1,0 +1,141 @@
+"""Everything known of one file, in time order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from JUNODIRAC.Core.Domain.FileState import FileState
+from JUNODIRAC.Core.Domain.Reason import Reason
+
+_PAYLOAD_CHARS = 2000
+
+
+@dataclass(frozen=True)
+class QuarantineRecord:
+    """One refused announcement."""
+
+    typeName: str
+    fileName: str
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    payload: bytes
+    checksum: str
+    sizeBytes: int | None
+    time: datetime | None
+
+    @property
+    def explanation(self) -> str:
+        """Reason, what exactly was wrong and what to do, in words."""
+        known = {str(reason): reason for reason in Reason}
+        reason = known.get(self.reason)
+        if reason is None:  # written by another version
+            return f"{self.reason}: {self.detail}"
+        return f"{reason.sentence} ({self.detail}); remedy: {reason.remedy}"
+
+
+@dataclass(frozen=True)
+class LedgerFile:
+    """The ledger's row of a file with its refused announcements and its block's transfers."""
+
+    lfn: str
+    typeName: str
+    block: str
+    state: FileState
+    sizeBytes: int | None
+    checksum: str
+    eventCount: int | None
+    fields: Mapping[str, str]
+    topic: str
+    partition: int
+    offset: int
+    announcedTime: datetime | None
+    registeredTime: datetime | None
+    transfers: Mapping[str, int] = field(default_factory=dict)
+    quarantine: tuple[QuarantineRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class CatalogueRecord:
+    """The catalogue's entry of a file; ``replicas`` gives the URL by SE."""
+
+    sizeBytes: int
+    checksum: str
+    status: str
+    createdTime: datetime | None
+    replicas: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a file: when (None if nobody kept the time), where it is known from, what."""
+
+    time: datetime | None
+    source: str
+    what: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    def toDict(self) -> dict[str, object]:
+        """For JSON."""
+        time = self.time.isoformat(timespec="milliseconds") if self.time else None
+        return {"Time": time, "Source": self.source, "Event": self.what, **self.fields}
+
+
+def inOrder(events: Iterable[Event]) -> list[Event]:
+    """By time; events without a time at the end, in the order in which they came."""
+    last = datetime.max.replace(tzinfo=timezone.utc)
+    return sorted(events, key=lambda event: event.time or last)
+
+
+def ledgerEvents(file: LedgerFile) -> list[Event]:
+    """Announced, registered and each quarantine."""
+    position = {"Topic": file.topic, "Partition": file.partition, "Offset": file.offset}
+    known = {"SizeBytes": file.sizeBytes, "Checksum": file.checksum, "EventCount": file.eventCount}
+    where = f"on {file.topic} partition {file.partition} offset {file.offset}"
+    events = [
+        Event(record.time, "ledger", f"quarantined: {record.explanation}", _recordFields(record)) for record in file.quarantine
+    ]
+    if file.state is not FileState.QUARANTINED:
+        size = "size unknown" if file.sizeBytes is None else f"{file.sizeBytes} bytes"
+        events.append(
+            Event(file.announcedTime, "ledger", f"announced {where}: {size}, adler32 {file.checksum}", {**position, **known})
+        )
+    if file.registeredTime:
+        events.append(Event(file.registeredTime, "ledger", "registered"))
+    return events
+
+
+def quarantineEvents(records: Iterable[QuarantineRecord]) -> list[Event]:
+    """Refused announcements of which no LFN could be made."""
+    return [
+        Event(
+            record.time, "ledger", f"announcement of {record.fileName} quarantined: {record.explanation}", _recordFields(record)
+        )
+        for record in records
+    ]
+
+
+def catalogueEvents(record: CatalogueRecord) -> list[Event]:
+    """The entry and its replicas; the catalogue keeps no time for replicas."""
+    what = f"entry created: {record.sizeBytes} bytes, adler32 {record.checksum}, {record.status}"
+    fields = {"SizeBytes": record.sizeBytes, "Checksum": record.checksum, "Status": record.status}
+    events = [Event(record.createdTime, "catalogue", what, fields)]
+    for se, url in sorted(record.replicas.items()):
+        events.append(Event(None, "catalogue", f"replica at {se}", {"SE": se, "URL": url}))
+    return events
+
+
+def _recordFields(record: QuarantineRecord) -> dict[str, object]:
+    """For JSON; bytes of the payload that are not UTF-8 are written as escapes."""
+    return {
+        "Reason": record.reason,
+        "Detail": record.detail,
+        "Topic": record.topic,
+        "Partition": record.partition,
+        "Offset": record.offset,
+        "Payload": record.payload.decode("utf-8", "backslashreplace")[:_PAYLOAD_CHARS],
+    }
