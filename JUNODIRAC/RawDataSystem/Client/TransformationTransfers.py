@@ -1,0 +1,144 @@
+"""Block transfers as transformations of DIRAC's Transformation System."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from typing import Any
+
+from DIRAC import gLogger
+from DIRAC.Core.Utilities.DErrno import cmpError
+from DIRAC.Core.Utilities.List import breakListIntoChunks
+
+from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal, valueOrRaise
+
+COMPONENT = "Transformation/TransformationManager"
+TRANSFORMATION_TYPE = "Replication"
+# The service joins LFNs in a MEMORY table that overflows above some 16,000 of them with MariaDB's defaults.
+_MAX_FILES_PER_CALL = 10_000
+_OPEN = frozenset({"New", "Active", "Completing", "Completed", "Flush", "Stopped", "Idle"})
+
+
+class TransformationTransfers:
+    """Opens the transfers of one Type and attaches files to them.
+
+    :param client: DIRAC's TransformationClient, acting for the production manager
+    :param plugin: name of the transformation plugin
+    :param groupSize: files a task
+    :param campaign: the transformation group
+    :param filesPerCall: how many files are attached in one call
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        plugin: str,
+        groupSize: int,
+        campaign: str,
+        filesPerCall: int = _MAX_FILES_PER_CALL,
+    ) -> None:
+        self._client = client
+        self._plugin = plugin
+        self._groupSize = groupSize
+        self._campaign = campaign
+        self._filesPerCall = max(1, min(filesPerCall, _MAX_FILES_PER_CALL))
+        self._log = gLogger.getSubLogger("TransformationTransfers")
+
+    def openTransfer(self, block: Block, targetSE: str, name: str) -> int:
+        """Make sure that the block's transfer to this SE exists and is active.
+
+        A transfer that a crash left half made is completed. One that somebody stopped stays stopped.
+
+        :returns: the transformation's id
+        :raises ServiceRefusal: if the name belongs to something else
+        """
+        found = self._find(name)
+        if found is None:
+            transformationID = self._create(block, targetSE, name)
+            found = {"TransformationID": transformationID, "Status": "New"}
+            self._log.info("Opened transfer", f"{name} = transformation {transformationID}")
+        transformationID = int(found["TransformationID"])
+        wanted = self._parameters(block, targetSE)
+        self._checkOwnership(name, found, wanted)
+        self._completeMetaQuery(transformationID, name, block)
+        for parameter, value in wanted.items():
+            if str(found.get(parameter, "")) != value:
+                self._set(transformationID, parameter, value)
+        if found["Status"] == "New":  # last, so that a transformation that is not New lacks nothing
+            self._set(transformationID, "Status", "Active")
+        return transformationID
+
+    def attachFiles(self, transformationID: int, lfns: Sequence[str]) -> None:
+        """Attach files to a transformation; those that are attached already stay as they are."""
+        # the service fails a whole call in which an LFN stands twice
+        for chunk in breakListIntoChunks(list(dict.fromkeys(lfns)), self._filesPerCall):
+            answer = valueOrRaise(self._client.addFilesToTransformation(transformationID, chunk), COMPONENT)
+            missing = set(chunk) - set(answer["Successful"])
+            if missing:
+                # seen when two callers add the same new files at once; a repetition finds them
+                raise TemporaryFailure(
+                    COMPONENT, f"{len(missing)} file(s) not attached to {transformationID}, e.g. {min(missing)}"
+                )
+
+    # ------------------------------------------------------------------ steps
+
+    def _parameters(self, block: Block, targetSE: str) -> dict[str, str]:
+        """Additional parameters. "DataType", because "Type" is the transformation's own type."""
+        return {"TargetSE": targetSE, "Block": block.name, "DataType": block.typeName}
+
+    def _find(self, name: str) -> dict[str, Any] | None:
+        found = valueOrRaise(self._client.getTransformations(condDict={"TransformationName": name}, extraParams=True), COMPONENT)
+        return found[0] if found else None
+
+    def _create(self, block: Block, targetSE: str, name: str) -> int:
+        description = f"{block.typeName} block {block.name} to {targetSE}"
+        return int(
+            valueOrRaise(
+                self._client.addTransformation(
+                    name,
+                    description,
+                    f"{description}, from {block.directory}; made by the receiver of {block.typeName}",
+                    TRANSFORMATION_TYPE,
+                    self._plugin,
+                    "Automatic",
+                    "",
+                    transformationGroup=self._campaign,
+                    groupSize=self._groupSize,
+                    body="",  # an empty body is a ReplicateAndRegister to the task's target
+                    addFiles=False,
+                    # lets the stock InputDataAgent find what was not attached here
+                    inputMetaQuery=block.metadata,
+                ),
+                COMPONENT,
+            )
+        )
+
+    def _checkOwnership(self, name: str, found: dict[str, Any], wanted: dict[str, str]) -> None:
+        """Refuse a transformation of this name that is not this transfer. One in state New may lack its parameters."""
+        what = f"transformation {found['TransformationID']} has the name {name}"
+        if found["Status"] not in _OPEN:
+            raise ServiceRefusal(
+                COMPONENT,
+                f"{what} and is {found['Status']}, and names are unique for ever; rename it, or change TransformationRule",
+            )
+        for parameter, expected in wanted.items():
+            value = found.get(parameter)
+            if (value is None and found["Status"] != "New") or (value is not None and str(value) != expected):
+                raise ServiceRefusal(
+                    COMPONENT,
+                    f"{what} but its {parameter} is {value or 'not set'}, not {expected}; rename it, or make "
+                    "TransformationRule tell Types, blocks and destinations apart",
+                )
+
+    def _completeMetaQuery(self, transformationID: int, name: str, block: Block) -> None:
+        result = self._client.getTransformationMetaQuery(transformationID, "Input")
+        query = {} if cmpError(result, errno.ENOENT) else valueOrRaise(result, COMPONENT)
+        if not query:
+            valueOrRaise(self._client.createTransformationMetaQuery(transformationID, block.metadata, "Input"), COMPONENT)
+        elif {key: str(value) for key, value in query.items()} != block.metadata:
+            raise ServiceRefusal(COMPONENT, f"transformation {name} selects {query}, not {block.metadata}; correct or rename it")
+
+    def _set(self, transformationID: int, parameter: str, value: str) -> None:
+        valueOrRaise(self._client.setTransformationParameter(transformationID, parameter, value), COMPONENT)

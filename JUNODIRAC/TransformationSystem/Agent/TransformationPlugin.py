@@ -1,0 +1,82 @@
+"""Transformation plugins of JUNO, beside those of DIRAC.
+
+The TransformationAgent finds this module through its option ``PluginLocation``; the plugins must also stand in
+``/Operations/.../Transformations/AllowedPlugins``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from DIRAC import S_OK
+from DIRAC.Core.Utilities.ReturnValues import returnValueOrRaise
+from DIRAC.TransformationSystem.Agent.TransformationPlugin import TransformationPlugin as DiracPlugin
+
+from JUNODIRAC.Core.Domain.GroupPlan import WaitingFile, planGroups
+
+DEFAULT_MAX_WAIT_SECONDS = 60
+
+
+class TransformationPlugin(DiracPlugin):
+    """DIRAC's plugins and BlockTransfer."""
+
+    def _BlockTransfer(self) -> dict[str, Any]:
+        """Groups of files for the one target of a block transfer.
+
+        Like Broadcast, but files that the target has already are Processed without a copy, and a group below the group
+        size goes out when its oldest file has waited long enough: no tail is left behind.
+
+        Transformation parameters: TargetSE, GroupSize, MaxWaitSeconds (else that of the Type in DataType).
+        """
+        targetSE = self.util.seParamtoList(self.params["TargetSE"])[0]
+        toCopy = self._withoutPresent(targetSE)
+        groups = planGroups(
+            self._waitingFiles(toCopy),
+            int(self.params["GroupSize"]),
+            self._maxWaitSeconds(),
+            flush=self.params["Status"] == "Flush",
+        )
+        return S_OK([(targetSE, list(lfns)) for lfns in groups])
+
+    def _withoutPresent(self, targetSE: str) -> set[str]:
+        """The files that the target lacks; the others are set Processed.
+
+        What the agent's replica cache says of the target is asked again: the cache is up to two days old, and a replica
+        that was lost since then must be copied. The other way round, a replica that is newer than the cache, costs one
+        request, which finds the file at its target and copies nothing.
+        """
+        toCopy = set(self.data)
+        cached = [lfn for lfn, storages in self.data.items() if targetSE in storages]
+        if not cached:
+            return toCopy
+        fresh = returnValueOrRaise(self.util.dm.getReplicas(cached, getUrl=False))["Successful"]
+        present = [lfn for lfn in cached if targetSE in fresh.get(lfn, {})]
+        if present:
+            returnValueOrRaise(
+                self.util.transClient.setFileStatusForTransformation(self.params["TransformationID"], "Processed", present)
+            )
+            self.util.logInfo(f"{len(present)} files are at {targetSE} already, set Processed")
+        return toCopy.difference(present)
+
+    def _waitingFiles(self, lfns: set[str]) -> list[WaitingFile]:
+        """How long each file has waited: since it was attached, or since it was put back to Unused after a failure."""
+        now = datetime.now(timezone.utc)
+        return [
+            WaitingFile(entry["LFN"], (now - _utc(entry["LastUpdate"] or entry["InsertedTime"])).total_seconds())
+            for entry in self.files
+            if entry["LFN"] in lfns
+        ]
+
+    def _maxWaitSeconds(self) -> int:
+        """The transformation's own limit if it was given one, else the present one of its Type."""
+        given = self.params.get("MaxWaitSeconds")
+        if given is None:
+            path = f"RawData/Types/{self.params.get('DataType', '')}/MaxWaitSeconds"
+            given = self.opsH.getValue(path, DEFAULT_MAX_WAIT_SECONDS)
+        return int(given)
+
+
+def _utc(time: datetime) -> datetime:
+    """The TransformationDB keeps UTC_TIMESTAMP() and hands it out without a time zone."""
+    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time
