@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.Reason import Reason
@@ -87,34 +87,33 @@ class Event:
 
 def inOrder(events: Iterable[Event]) -> list[Event]:
     """By time; events without a time at the end, in the order in which they came."""
-    last = datetime.max.replace(tzinfo=timezone.utc)
+    last = datetime.max.replace(tzinfo=UTC)
     return sorted(events, key=lambda event: event.time or last)
 
 
 def ledgerEvents(file: LedgerFile) -> list[Event]:
     """Announced, registered and each quarantine."""
-    position = {"Topic": file.topic, "Partition": file.partition, "Offset": file.offset}
-    known = {"SizeBytes": file.sizeBytes, "Checksum": file.checksum, "EventCount": file.eventCount}
-    where = f"on {file.topic} partition {file.partition} offset {file.offset}"
-    events = [
-        Event(record.time, "ledger", f"quarantined: {record.explanation}", _recordFields(record)) for record in file.quarantine
-    ]
-    if file.state is not FileState.QUARANTINED:
+    events = quarantineEvents(file.quarantine)
+    refused = {(record.topic, record.partition, record.offset): record.time for record in file.quarantine}
+    position = (file.topic, file.partition, file.offset)
+    if position not in refused:
         size = "size unknown" if file.sizeBytes is None else f"{file.sizeBytes} bytes"
-        events.append(
-            Event(file.announcedTime, "ledger", f"announced {where}: {size}, adler32 {file.checksum}", {**position, **known})
-        )
+        what = f"announced on {file.topic} partition {file.partition} offset {file.offset}: {size}, adler32 {file.checksum}"
+        fields: dict[str, object] = {"SizeBytes": file.sizeBytes, "Checksum": file.checksum, "EventCount": file.eventCount}
+        fields |= {"Topic": file.topic, "Partition": file.partition, "Offset": file.offset}
+        events.append(Event(file.announcedTime, "ledger", what, fields))
+    elif file.announcedTime and file.announcedTime != refused[position]:
+        # its row shows the message that was refused later
+        events.append(Event(file.announcedTime, "ledger", f"announced: adler32 {file.checksum}", {"Checksum": file.checksum}))
     if file.registeredTime:
         events.append(Event(file.registeredTime, "ledger", "registered"))
     return events
 
 
 def quarantineEvents(records: Iterable[QuarantineRecord]) -> list[Event]:
-    """Refused announcements of which no LFN could be made."""
+    """Refused announcements."""
     return [
-        Event(
-            record.time, "ledger", f"announcement of {record.fileName} quarantined: {record.explanation}", _recordFields(record)
-        )
+        Event(record.time, "ledger", f"quarantined announcement: {record.explanation}", _recordFields(record))
         for record in records
     ]
 

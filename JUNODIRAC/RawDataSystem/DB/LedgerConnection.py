@@ -1,0 +1,98 @@
+"""Statements and transactions on a DIRAC MySQL database, with exceptions instead of S_OK/S_ERROR."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from DIRAC.Core.Base.DB import DB
+from DIRAC.Core.Utilities.ReturnValues import SErrorException, returnValueOrRaise
+
+from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+
+T = TypeVar("T")
+
+# DIRAC sleeps 5, 10, 15... seconds between attempts to connect, ten of them by default: four and a half minutes in which
+# the caller does not answer. One more attempt is enough, because the caller repeats the whole call anyway.
+_CONNECT_RETRIES = 1
+
+_DEADLOCK_ERRORS = frozenset({1205, 1213})
+_DEADLOCK_ATTEMPTS = 5
+# Too many connections, shutdown, out of disk or lock space, killed, read only, gone away, lost, refused.
+_TEMPORARY_ERRORS = _DEADLOCK_ERRORS | frozenset(
+    {1021, 1040, 1053, 1203, 1206, 1290, 1317, 1927, 2002, 2003, 2005, 2006, 2013, 2055, 4031}
+)
+_ERROR_NUMBER = re.compile(r"\(\(?(\d{4}), ")
+
+
+class DatabaseError(Exception):
+    """The database refused a statement; repeating it would not help."""
+
+
+class _Deadlock(TemporaryFailure):
+    """Two transactions waited for each other and ours was rolled back."""
+
+
+class LedgerConnection(DB):
+    """What :class:`DIRAC.Core.Base.DB.DB` lacks: bound parameters without logging them, transactions, typed failures."""
+
+    def _getConnection(self, retries: int = _CONNECT_RETRIES) -> dict[str, Any]:
+        return super()._getConnection(retries)
+
+    def select(self, sql: str, args: Sequence[Any] = (), conn: Any = None) -> tuple[tuple[Any, ...], ...]:
+        """Rows of a query.
+
+        :raises TemporaryFailure: when the database does not answer
+        :raises DatabaseError: when it refuses
+        """
+        return self._checked(self._query(sql, args=args or None, logArgs=(), conn=conn, debug=False))
+
+    def execute(self, sql: str, args: Sequence[Any] = (), conn: Any = None) -> int:
+        """Run one statement that changes something.
+
+        :returns: number of rows that it changed
+        :raises TemporaryFailure: when the database does not answer
+        :raises DatabaseError: when it refuses
+        """
+        return self._checked(self._update(sql, args=args or None, logArgs=(), conn=conn, debug=False))
+
+    def inTransaction(self, work: Callable[[Any], T]) -> T:
+        """Run ``work(connection)`` so that all of it is written or nothing; a deadlock's victim is run again at once.
+
+        ``work`` must give the connection to each statement: without it DIRAC may open a new one in the middle.
+        """
+        for _ in range(_DEADLOCK_ATTEMPTS - 1):
+            try:
+                return self._runTransaction(work)
+            except _Deadlock:
+                continue
+        return self._runTransaction(work)
+
+    def _runTransaction(self, work: Callable[[Any], T]) -> T:
+        conn = self._checked(self._getConnection())
+        self.execute("START TRANSACTION", conn=conn)
+        try:
+            value = work(conn)
+            self.execute("COMMIT", conn=conn)
+        except BaseException:
+            # fails on a lost connection, whose transaction the server has rolled back by itself
+            self._update("ROLLBACK", conn=conn, debug=False)
+            raise
+        return value
+
+    def _checked(self, result: dict[str, Any]) -> Any:
+        try:
+            return returnValueOrRaise(result)
+        except SErrorException as error:
+            raise self._failure(result["Message"]) from error
+
+    def _failure(self, message: str) -> Exception:
+        """DIRAC keeps MySQL's error number only in the text of its message."""
+        found = _ERROR_NUMBER.search(message)
+        number = int(found.group(1)) if found else 0
+        if number in _DEADLOCK_ERRORS:
+            return _Deadlock(self.fullname, message)
+        if number in _TEMPORARY_ERRORS or "Could not connect" in message or "Could not select db" in message:
+            return TemporaryFailure(self.fullname, message)
+        return DatabaseError(f"{self.fullname}: {message}")

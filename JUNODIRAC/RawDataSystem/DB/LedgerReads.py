@@ -1,0 +1,159 @@
+"""What is read from the ledger: lookups for the receiver, and blocks, files and quarantine for the service."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from JUNODIRAC.Core.Domain.BlockStatus import LedgerBlock
+from JUNODIRAC.Core.Domain.FileHistory import LedgerFile, QuarantineRecord
+from JUNODIRAC.Core.Domain.FileState import FileState
+from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
+from JUNODIRAC.RawDataSystem.DB.LedgerConnection import LedgerConnection
+
+_FILE_COLUMNS = (
+    "FileID", "State", "SizeBytes", "Checksum", "EventCount", *rows.FIELD_COLUMNS, "Extra", "Topic", "KafkaPartition",
+    "KafkaOffset", "AnnouncedTime", "RegisteredTime", "QuarantinedTime",
+)  # fmt: skip
+_MAX_QUARANTINE_RECORDS = 100
+
+
+class LedgerReads(LedgerConnection):
+    """Queries; nothing here changes the ledger."""
+
+    # ---- for the service
+
+    def countBlocks(self, blockName: str = "", typeName: str = "") -> int:
+        """How many blocks match; an empty name matches all."""
+        where, args = _blockCondition(blockName, typeName)
+        return self.select(f"SELECT COUNT(*) FROM Blocks b {where}", args)[0][0]
+
+    def readBlocks(self, blockName: str = "", typeName: str = "", limit: int = 200) -> list[LedgerBlock]:
+        """The blocks that match, the newest ``limit`` of them, oldest first, with their counts and transfers."""
+        where, args = _blockCondition(blockName, typeName)
+        sql = f"SELECT BlockID, Type, Block, Directory, State, OpenedTime FROM Blocks b {where} ORDER BY BlockID DESC LIMIT %s"
+        found = self.select(sql, (*args, limit))
+        blockIDs = [row[0] for row in found]
+        counts = self._countFiles(blockIDs)
+        transfers = self._readTransfers(blockIDs)
+        return [
+            LedgerBlock(
+                typeName=typeName,
+                name=name,
+                directory=directory or "",
+                state=state,
+                openedTime=rows.utc(openedTime),
+                fileCounts={fileState: count for fileState, (count, _) in counts[blockID].items()},
+                sizeBytes={fileState: size for fileState, (_, size) in counts[blockID].items()},
+                transfers=transfers[blockID],
+            )
+            for blockID, typeName, name, directory, state, openedTime in reversed(found)
+        ]
+
+    def readFile(self, lfn: str) -> LedgerFile | None:
+        """One file with its refused announcements, or None if no announcement ever led to this LFN."""
+        directory, fileName = rows.splitLFN(lfn)
+        sql = (
+            f"SELECT b.Type, b.Block, b.BlockID, {', '.join(f'f.{column}' for column in _FILE_COLUMNS)}"
+            " FROM Directories d JOIN Blocks b ON b.BlockID = d.BlockID JOIN Files f ON f.DirectoryID = d.DirectoryID"
+            " WHERE d.Directory = %s AND f.FileName = %s"
+        )
+        found = self.select(sql, (directory, fileName))
+        if not found:
+            return None
+        typeName, block, blockID, *values = found[0]
+        row = dict(zip(_FILE_COLUMNS, values, strict=True))
+        return LedgerFile(
+            lfn=lfn,
+            typeName=typeName,
+            block=block,
+            state=FileState(row["State"]),
+            sizeBytes=row["SizeBytes"],
+            checksum=row["Checksum"],
+            eventCount=row["EventCount"],
+            fields={column: str(row[column]) for column in rows.FIELD_COLUMNS if row[column] is not None},
+            topic=row["Topic"],
+            partition=row["KafkaPartition"],
+            offset=row["KafkaOffset"],
+            announcedTime=rows.utc(row["AnnouncedTime"]),
+            registeredTime=rows.utc(row["RegisteredTime"]),
+            transfers=self._readTransfers([blockID])[blockID],
+            quarantine=self._readQuarantine("FileID = %s", (row["FileID"],)),
+        )
+
+    def readQuarantineByName(self, fileName: str) -> tuple[QuarantineRecord, ...]:
+        """Refused announcements of a file name of which no LFN could be made."""
+        return self._readQuarantine("FileName = %s AND FileID IS NULL", (rows.text(fileName, rows.MAX_NAME_CHARS),))
+
+    def countQuarantine(self) -> dict[str, dict[str, int]]:
+        """Number of refused announcements by Type and reason."""
+        counts: dict[str, dict[str, int]] = defaultdict(dict)
+        for typeName, reason, count in self.select("SELECT Type, Reason, COUNT(*) FROM Quarantine GROUP BY Type, Reason"):
+            counts[typeName][reason] = count
+        return dict(counts)
+
+    # ---- lookups
+
+    def _knownDirectories(self, directories: Collection[str]) -> dict[str, tuple[int, str, str]]:
+        """Id, Type and block of those directories that have a row."""
+        found = {}
+        for chunk in rows.chunks(list(directories)):
+            sql = (
+                "SELECT d.Directory, d.DirectoryID, b.Type, b.Block FROM Directories d JOIN Blocks b ON b.BlockID = d.BlockID"
+                f" WHERE d.Directory IN ({rows.placeholders(len(chunk))})"
+            )
+            for directory, *values in self.select(sql, chunk):
+                found[directory] = tuple(values)
+        return found
+
+    def _knownBlocks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Ids of those (Type, Block) that have a row."""
+        found = {}
+        for chunk in rows.chunks(keys):
+            sql = f"SELECT Type, Block, BlockID FROM Blocks WHERE (Type, Block) IN ({', '.join(['(%s, %s)'] * len(chunk))})"
+            for typeName, name, blockID in self.select(sql, [value for key in chunk for value in key]):
+                found[typeName, name] = blockID
+        return found
+
+    def _knownNames(self, lfns: Collection[str]) -> list[tuple[str, int, list[str]]]:
+        """See :func:`LedgerRows.groupNames`; files in directories without a row are left out."""
+        known = self._knownDirectories({rows.splitLFN(lfn)[0] for lfn in lfns})
+        return rows.groupNames(lfns, {directory: directoryID for directory, (directoryID, _, _) in known.items()})
+
+    def _countFiles(self, blockIDs: Sequence[int]) -> dict[int, dict[FileState, tuple[int, int]]]:
+        """Number of files and sum of bytes by block and state."""
+        counts: dict[int, dict[FileState, tuple[int, int]]] = defaultdict(dict)
+        for chunk in rows.chunks(blockIDs):
+            sql = (
+                "SELECT d.BlockID, f.State, COUNT(*), COALESCE(SUM(f.SizeBytes), 0)"
+                " FROM Directories d JOIN Files f FORCE INDEX (DirectoryState) ON f.DirectoryID = d.DirectoryID"
+                f" WHERE d.BlockID IN ({rows.placeholders(len(chunk))}) GROUP BY d.BlockID, f.State"
+            )
+            for blockID, state, count, sizeBytes in self.select(sql, chunk):
+                counts[blockID][FileState(state)] = (count, int(sizeBytes))
+        return counts
+
+    def _readTransfers(self, blockIDs: Sequence[int]) -> dict[int, dict[str, int]]:
+        """Transformation id by block and SE."""
+        transfers: dict[int, dict[str, int]] = defaultdict(dict)
+        for chunk in rows.chunks(blockIDs):
+            sql = f"SELECT BlockID, SE, TransformationID FROM BlockTransfers WHERE BlockID IN ({rows.placeholders(len(chunk))})"
+            for blockID, se, transformationID in self.select(sql, chunk):
+                transfers[blockID][se] = transformationID
+        return transfers
+
+    def _readQuarantine(self, condition: str, args: Iterable[Any]) -> tuple[QuarantineRecord, ...]:
+        sql = (
+            "SELECT Type, FileName, Reason, Detail, Topic, KafkaPartition, KafkaOffset, Payload, Checksum, SizeBytes, Time"
+            f" FROM Quarantine WHERE {condition} ORDER BY QuarantineID DESC LIMIT {_MAX_QUARANTINE_RECORDS}"
+        )
+        found = self.select(sql, tuple(args))
+        return tuple(QuarantineRecord(*row[:-1], time=rows.utc(row[-1])) for row in reversed(found))
+
+
+def _blockCondition(blockName: str, typeName: str) -> tuple[str, tuple[str, ...]]:
+    wanted = [(column, value) for column, value in (("b.Block", blockName), ("b.Type", typeName)) if value]
+    if not wanted:
+        return "", ()
+    return "WHERE " + " AND ".join(f"{column} = %s" for column, _ in wanted), tuple(value for _, value in wanted)

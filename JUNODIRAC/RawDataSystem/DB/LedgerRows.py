@@ -1,0 +1,217 @@
+"""How the ledger's records become SQL values and back; no database here."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from JUNODIRAC.Core.Domain.FileState import FileState
+from JUNODIRAC.Core.Domain.RawFile import RawFile
+from JUNODIRAC.Core.Logic.Ports import LedgerEntry, QuarantinedMessage
+
+T = TypeVar("T")
+
+#: rows in one statement: long enough that the round trip does not count, short enough for any max_allowed_packet
+ROWS_PER_STATEMENT = 1000
+#: payload bytes in one statement; the server's default limit of a statement is 16 MiB
+PAYLOAD_BYTES_PER_STATEMENT = 4 * 1024 * 1024
+
+MAX_NAME_CHARS = 255
+MAX_BLOCK_CHARS = 128
+_MAX_TEXT_CHARS = 16_000
+_MAX_NUMBER = 2**63 - 1
+
+FIELD_COLUMNS = ("RunNumber", "StreamType", "StreamName", "FileTag", "FileTime", "FileSequence")
+_NUMBER_FIELDS = frozenset({"RunNumber", "FileSequence"})
+
+#: columns of an announcement, in the order of :func:`announcedRow`
+ANNOUNCED_COLUMNS = (
+    "DirectoryID", "FileName", "State", "SizeBytes", "Checksum", "EventCount", *FIELD_COLUMNS, "Extra",
+    "Topic", "KafkaPartition", "KafkaOffset", "AnnouncedTime",
+)  # fmt: skip
+
+#: columns that :func:`entryOf` reads
+ENTRY_COLUMNS = (
+    "State", "Checksum", "SizeBytes", "EventCount", "Topic", "KafkaPartition", "KafkaOffset", "Extra",
+    "AnnouncedTime", "RegisteredTime", "QuarantinedTime",
+)  # fmt: skip
+
+#: columns of a refused announcement, in the order of :func:`quarantineRow`
+QUARANTINE_COLUMNS = (
+    "Topic", "KafkaPartition", "KafkaOffset", "Type", "FileID", "FileName", "Reason", "Detail", "Payload", "Checksum",
+    "SizeBytes", "Time",
+)  # fmt: skip
+
+
+def chunks(items: Sequence[T], size: int = ROWS_PER_STATEMENT) -> Iterator[Sequence[T]]:
+    """The items in runs of at most ``size``."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def payloadChunks(items: Sequence[QuarantinedMessage]) -> Iterator[list[QuarantinedMessage]]:
+    """Runs of messages that fit into one statement each."""
+    chunk: list[QuarantinedMessage] = []
+    sizeBytes = 0
+    for item in items:
+        if chunk and (len(chunk) == ROWS_PER_STATEMENT or sizeBytes + len(item.message.payload) > PAYLOAD_BYTES_PER_STATEMENT):
+            yield chunk
+            chunk, sizeBytes = [], 0
+        chunk.append(item)
+        sizeBytes += len(item.message.payload)
+    if chunk:
+        yield chunk
+
+
+def placeholders(count: int) -> str:
+    """``%s, %s, ...``"""
+    return ", ".join(["%s"] * count)
+
+
+def text(value: str, maxChars: int = _MAX_TEXT_CHARS) -> str:
+    """A text that the database takes: cut, and lone surrogates (which JSON can carry) written out."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")[:maxChars]
+
+
+def number(value: object) -> int | None:
+    """A count or size if it is one that the column holds."""
+    if isinstance(value, str):
+        value = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+    return value if isinstance(value, int) and 0 <= value <= _MAX_NUMBER else None
+
+
+def utc(value: datetime | None) -> datetime | None:
+    """The database's naive UTC time as an aware one, and the other way round an aware time in UTC."""
+    if value is None:
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def storable(file: RawFile | None) -> bool:
+    """Whether the columns hold the names of this file."""
+    return (
+        file is not None
+        and 0 < len(file.fileName) <= MAX_NAME_CHARS
+        and len(file.lfn) <= MAX_NAME_CHARS
+        and 0 < len(file.block) <= MAX_BLOCK_CHARS
+        and file.lfn == text(file.lfn)
+    )
+
+
+def splitLFN(lfn: str) -> tuple[str, str]:
+    """Directory and file name."""
+    directory, _, fileName = lfn.rpartition("/")
+    return directory, fileName
+
+
+def groupNames(lfns: Iterable[str], directoryIDs: Mapping[str, int]) -> list[tuple[str, int, list[str]]]:
+    """Directory, its id and the distinct names of these files in it, for those directories that have an id.
+
+    In the order of the key, so that all writers lock rows in the same order.
+    """
+    names: dict[str, list[str]] = defaultdict(list)
+    for lfn in sorted(set(lfns)):
+        directory, name = splitLFN(lfn)
+        names[directory].append(name)
+    known = [directory for directory in names if directory in directoryIDs]
+    return [(directory, directoryIDs[directory], names[directory]) for directory in sorted(known, key=directoryIDs.__getitem__)]
+
+
+def positionOf(item: QuarantinedMessage) -> tuple[str, int, int]:
+    """Where the message stands in Kafka."""
+    return item.message.topic, item.message.partition, item.message.offset
+
+
+def announcedRow(directoryID: int, entry: LedgerEntry, now: datetime) -> tuple[Any, ...]:
+    """Values of ANNOUNCED_COLUMNS for a file in state Announced."""
+    extra = json.dumps(dict(entry.extra), ensure_ascii=True) if entry.extra else None
+    return (
+        directoryID,
+        entry.file.fileName,
+        FileState.ANNOUNCED.value,
+        number(entry.sizeBytes),
+        text(entry.checksum, 64),
+        number(entry.eventCount),
+        *_fieldValues(entry.file.fields),
+        extra,
+        entry.topic,
+        entry.partition,
+        entry.offset,
+        utc(entry.announcedTime) or now,
+    )
+
+
+def quarantinedFileRow(directoryID: int, item: QuarantinedMessage, now: datetime) -> tuple[Any, ...]:
+    """Values of ANNOUNCED_COLUMNS and QuarantinedTime for a file in state Quarantined."""
+    assert item.file is not None
+    message = item.message
+    return (
+        directoryID,
+        item.file.fileName,
+        FileState.QUARANTINED.value,
+        number(item.sizeBytes),
+        text(item.checksum, 64),
+        None,
+        *_fieldValues(item.file.fields),
+        None,
+        message.topic,
+        message.partition,
+        message.offset,
+        now,
+        now,
+    )
+
+
+def quarantineRow(item: QuarantinedMessage, fileID: int | None, now: datetime) -> tuple[Any, ...]:
+    """Values of QUARANTINE_COLUMNS."""
+    message = item.message
+    fileName = item.fileName or (item.file.fileName if item.file else "")
+    return (
+        message.topic,
+        message.partition,
+        message.offset,
+        item.typeName,
+        fileID,
+        text(fileName, MAX_NAME_CHARS),
+        item.reason.value,
+        text(item.detail),
+        message.payload,
+        text(item.checksum, 64),
+        number(item.sizeBytes),
+        now,
+    )
+
+
+def entryOf(file: RawFile, row: Sequence[Any]) -> LedgerEntry:
+    """The entry of a file from the values of ENTRY_COLUMNS."""
+    state, checksum, sizeBytes, eventCount, topic, partition, offset, extra, announced, registered, quarantined = row
+    return LedgerEntry(
+        file=file,
+        state=FileState(state),
+        checksum=checksum,
+        sizeBytes=sizeBytes,
+        eventCount=eventCount,
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        extra=json.loads(extra) if extra else {},
+        announcedTime=utc(announced),
+        registeredTime=utc(registered),
+        quarantinedTime=utc(quarantined),
+    )
+
+
+def _fieldValues(fields: Mapping[str, str]) -> list[str | int | None]:
+    values: list[str | int | None] = []
+    for column in FIELD_COLUMNS:
+        value = fields.get(column)
+        if value is None:
+            values.append(None)
+        elif column in _NUMBER_FIELDS:
+            values.append(number(value))
+        else:
+            values.append(text(value, 32 if column == "FileTime" else 128))
+    return values
