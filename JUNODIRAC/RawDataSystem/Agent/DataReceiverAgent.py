@@ -104,7 +104,7 @@ class DataReceiverAgent(AgentModule):
             owner = productionManager(self._vo())
             ingest = self._makeIngest(policy, owner)
             self._source = self._source or self._makeSource(policy)
-        except Exception as exc:  # database not there, bad configuration: an operator puts it right while we wait
+        except Exception as exc:  # noqa: BLE001 database not there, bad configuration: an operator puts it right while we wait
             self._startTrouble.add(exc)
             return
         self._startTrouble.end()
@@ -141,9 +141,8 @@ class DataReceiverAgent(AgentModule):
         operations = Operations(vo=self._vo() or None)
         brokers = ",".join(operations.getValue(f"{_KAFKA}/Brokers", []))
         if not brokers:
-            raise BadTypeConfiguration(
-                f"/Operations/{self._vo() or 'Defaults'}/{_KAFKA}/Brokers", "is empty; give host:port of the brokers"
-            )
+            path = f"/Operations/{self._vo() or 'Defaults'}/{_KAFKA}/Brokers"
+            raise BadTypeConfiguration(path, "is empty; give host:port of the Kafka brokers")
         prefix = operations.getValue(f"{_KAFKA}/GroupPrefix", "junodirac")
         options = operations.getOptionsDict(f"{_KAFKA}/Options").get("Value") or {}
         return KafkaSource(brokers, policy.topic, f"{prefix}-{policy.typeName}", options)

@@ -74,7 +74,7 @@ class BatchReceiver:
                 self._pending = self._source.consumeBatch(self._maxMessages, self._batchSeconds)
             if self._pending:
                 self._finishPending()
-        except Exception as exc:  # whatever it is: the batch is not committed, so it must not be left out
+        except Exception as exc:  # noqa: BLE001 whatever it is: the batch is not committed, so it must not be left out
             self.trouble.add(exc)
         else:
             self.trouble.end()

@@ -17,7 +17,7 @@ from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 
 # What DIRAC's transports, service reactor and configuration client say when a service cannot be talked to.
 _NOT_REACHABLE = re.compile(
-    r"can't connect|could not connect|cannot connect|error connecting|connection (refused|reset|timeout|closed|seems stalled|aborted)"
+    r"(can't|could not|cannot) connect|error connecting|connection (refused|reset|timeout|closed|seems stalled|aborted)"
     r"|peer closed connection|timed out|timeout|while (reading from|sending to) peer|while sending data|while receiving data"
     r"|error while sending|error in (handhsake|handshake|acceptconnection|_read|_write)|unknown unrecoverable error from socket"
     r"|dns lookup failed|client disconnected|maximum number of connections|is not up in this server|broken pipe"

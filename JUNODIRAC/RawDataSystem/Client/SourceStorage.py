@@ -59,10 +59,7 @@ class SourceStorage:
             # the plugins give the reason of a failed stat only as text; "exists" tells "not there" from "no answer"
             exists, failed = self._ask(storage.exists, list(unknown))
             if failed:
-                lfn, reason = next(iter(failed.items()))
-                raise TemporaryFailure(
-                    f"storage {self._seName}", f"{len(failed)} file(s) without an answer, e.g. {lfn}: {reason}"
-                )
+                raise self._noAnswer(failed)
             stillThere = [lfn for lfn, there in exists.items() if there]
             if stillThere:
                 sizes.update(self._sizesOfPresent(storage, stillThere))
@@ -73,19 +70,23 @@ class SourceStorage:
         """Sizes of what exists but had no size: it has appeared a moment ago, or it is not a file."""
         isFile, failed = self._ask(storage.isFile, lfns)
         if failed:
-            raise TemporaryFailure(f"storage {self._seName}", str(next(iter(failed.items()))))
+            raise self._noAnswer(failed)
         files = [lfn for lfn, yes in isFile.items() if yes]
         sizes: dict[str, int | None] = {lfn: None for lfn, yes in isFile.items() if not yes}
         if files:
             answered, failed = self._ask(storage.getFileSize, files)
             if failed:
-                raise TemporaryFailure(f"storage {self._seName}", str(next(iter(failed.items()))))
+                raise self._noAnswer(failed)
             sizes.update({lfn: int(size) for lfn, size in answered.items()})
         return sizes
 
     def _ask(self, method: Callable[[list[str]], Any], lfns: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-        """What succeeded and what failed; an answer for none of them means that the storage is out of order or banned."""
+        """What succeeded and what failed. No answer at all: the storage is banned or wrongly configured."""
         result = method(lfns)
         if not result["OK"]:
             raise TemporaryFailure(f"storage {self._seName}", result["Message"])
         return result["Value"]["Successful"], result["Value"]["Failed"]
+
+    def _noAnswer(self, failed: dict[str, str]) -> TemporaryFailure:
+        lfn, reason = next(iter(failed.items()))
+        return TemporaryFailure(f"storage {self._seName}", f"{len(failed)} file(s) without an answer, e.g. {lfn}: {reason}")

@@ -6,7 +6,7 @@ The TransformationAgent finds this module through its option ``PluginLocation``;
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from DIRAC import S_OK
@@ -61,7 +61,7 @@ class TransformationPlugin(DiracPlugin):
 
     def _waitingFiles(self, lfns: set[str]) -> list[WaitingFile]:
         """How long each file has waited: since it was attached, or since it was put back to Unused after a failure."""
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         return [
             WaitingFile(entry["LFN"], (now - _utc(entry["LastUpdate"] or entry["InsertedTime"])).total_seconds())
             for entry in self.files
@@ -79,4 +79,4 @@ class TransformationPlugin(DiracPlugin):
 
 def _utc(time: datetime) -> datetime:
     """The TransformationDB keeps UTC_TIMESTAMP() and hands it out without a time zone."""
-    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
