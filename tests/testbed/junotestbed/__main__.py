@@ -1,0 +1,5 @@
+import sys
+
+from junotestbed.cli import main
+
+sys.exit(main())

@@ -1,0 +1,80 @@
+"""What runs on the testbed of DIRAC: databases, services and agents, with the options that differ from the templates.
+
+The options make a small and quick machine of it: short poll times, few worker processes. Everything else comes from the
+templates, those of this extension included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+STOCK_DATABASES = (
+    "InstalledComponentsDB",
+    "ProxyDB",
+    "FileCatalogDB",
+    "FTS3DB",
+    "TransformationDB",
+    "ReqDB",
+    "ResourceStatusDB",
+    "AccountingDB",
+    # TransformationManager does not start without this one's configuration
+    "SandboxMetadataDB",
+)
+OWN_DATABASES = ("RawDataDB",)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One DIRAC component; ``module`` where the instance's name is not the module's."""
+
+    kind: str
+    system: str
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    module: str = ""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.system}/{self.name}"
+
+    @property
+    def link(self) -> str:
+        return f"{self.system}_{self.name}"
+
+
+def service(system: str, name: str) -> Component:
+    return Component("service", system, name)
+
+
+def agent(system: str, name: str, module: str = "", **options: object) -> Component:
+    return Component("agent", system, name, {key: str(value) for key, value in options.items()}, module)
+
+
+STOCK = (
+    service("Framework", "ComponentMonitoring"),
+    service("Framework", "SystemAdministrator"),
+    service("Framework", "ProxyManager"),
+    service("DataManagement", "FileCatalog"),
+    service("DataManagement", "FTS3Manager"),
+    service("Transformation", "TransformationManager"),
+    service("RequestManagement", "ReqManager"),
+    service("ResourceStatus", "ResourceStatus"),
+    service("Accounting", "DataStore"),
+    service("Accounting", "ReportGenerator"),
+    agent("Transformation", "TransformationAgent", PollingTime=5, MaxCycles=0),
+    agent("Transformation", "RequestTaskAgent", PollingTime=5, MaxCycles=0),
+    agent("Transformation", "InputDataAgent", PollingTime=60, MaxCycles=0),
+    agent("RequestManagement", "RequestExecutingAgent", PollingTime=5, MaxCycles=0, MinProcess=2, MaxProcess=4),
+    agent("RequestManagement", "CleanReqDBAgent", PollingTime=60, MaxCycles=0),
+    agent("DataManagement", "FTS3Agent", PollingTime=5, MaxCycles=0, ProxyLifetime=43200),
+)
+
+OWN = (
+    service("RawData", "RawDataManager"),
+    agent("RawData", "RawReceiverAgent", module="DataReceiverAgent"),
+    agent("RawData", "RTRawReceiverAgent", module="DataReceiverAgent"),
+)
+
+CONFIGURATION_SERVER = Component("service", "Configuration", "Server")
+ALL = (CONFIGURATION_SERVER, *STOCK, *OWN)

@@ -1,0 +1,215 @@
+"""The configuration files of the DIRAC installation: local ones, and what the configuration server starts with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diraccfg import CFG
+
+from junotestbed.certificates import HOST_DN, USERS
+from junotestbed.settings import CS_NAME, SITES, SOURCE_DIR, VO, Settings, Site
+from junotestbed.shell import write
+
+BASHRC = """# sourced by every run script that DIRAC's ComponentInstaller writes
+export DIRAC_ROOT_PATH={root} DIRAC={root}
+export PATH={venv}/bin:$DIRAC_ROOT_PATH/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export X509_CERT_DIR=$DIRAC_ROOT_PATH/etc/grid-security/certificates
+# the sysadmin CLI writes Host = localhost for a database, which MariaDB's client takes for its Unix socket
+export MYSQL_UNIX_PORT={socket}
+export PYTHONUNBUFFERED=yes HOME=$DIRAC_ROOT_PATH/work
+export PYTHONPATH={source}/tests/testbed/loopback
+# DIRAC's clients open many small arenas otherwise
+export MALLOC_ARENA_MAX=2
+# the installer runs a new run script for five seconds, by its absolute path and with the installer's proxy: make that a no-op
+case "$0" in "$DIRAC_ROOT_PATH"/runit/*/run) exit 0;; esac
+# hide a proxy that somebody left in the temporary folder; it must be a file that exists
+case "$0" in ./run) export X509_USER_PROXY=$DIRAC_ROOT_PATH/etc/no-proxy.pem;; esac
+"""
+
+# Debian's runit lacks these two, which DIRAC's ComponentInstaller calls
+RUNSVCTRL = '#!/bin/sh\nmode=$1; shift; exec sv "$mode" "$@"\n'
+RUNSVSTAT = """#!/bin/sh
+# one line a folder with exactly one colon, and exit status 0 always: that is what DIRAC parses
+for d in "$@"; do
+    l=$(sv status "$d" 2>&1); l=${l%%;*}
+    case ${l%%:*} in
+        run) p=$(echo "$l" | sed -n 's/.*(pid \\([0-9]*\\)).*/\\1/p'); t=$(echo "$l" | sed -n 's/.*(pid [0-9]*) \\([0-9]*\\)s.*/\\1/p')
+             echo "$d: run (pid $p) $t seconds" ;;
+        down|finish) t=$(echo "$l" | sed -n 's/.*: \\([0-9]*\\)s.*/\\1/p'); echo "$d: down $t seconds" ;;
+        *) echo "$d: runsv not running" ;;
+    esac
+done
+exit 0
+"""
+
+
+def write_cfg(path: Path, content: dict, mode: int = 0o644) -> None:
+    cfg = CFG()
+    cfg.loadFromDict(content)
+    write(path, cfg.serialize(), mode)
+
+
+def write_local_files(settings: Settings) -> None:
+    """bashrc, wrappers, ``dirac.cfg`` and the configuration server's own file; repeated at each start, they hold no state."""
+    root, choices = settings.dirac_root, settings.choices
+    for folder in ("startup", "runit", "control", "work", "etc/csbackup"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    write(root / "bashrc", BASHRC.format(root=root, venv=settings.venv, socket=settings.mysql_socket, source=SOURCE_DIR))
+    write(root / "bin/runsvctrl", RUNSVCTRL, 0o755)
+    write(root / "bin/runsvstat", RUNSVSTAT, 0o755)
+    write(root / "etc/no-proxy.pem", "", 0o600)
+    security = root / "etc/grid-security"
+    database = {"User": "Dirac", "Password": choices.database_password, "Host": "127.0.0.1", "Port": str(settings.port("mariadb"))}
+    write_cfg(
+        root / "etc/dirac.cfg",
+        {
+            "DIRAC": {
+                "VirtualOrganization": VO,
+                "NoSetup": "True",
+                # without it the service URLs carry the machine's own name, which is not in the certificate
+                "Hostname": "localhost",
+                "Configuration": {"Name": CS_NAME, "Servers": cs_url(settings), "RefreshTime": "15"},
+                "Security": {"CertFile": f"{security}/hostcert.pem", "KeyFile": f"{security}/hostkey.pem"},
+            },
+            "LocalInstallation": {
+                "Host": "localhost",
+                "Database": database | {"RootUser": "root", "RootPwd": choices.database_root_password},
+            },
+            "Systems": {"Databases": database},
+        },
+        0o600,
+    )
+    write_cfg(
+        root / "etc/Configuration_Server.cfg",
+        {
+            "DIRAC": {"Configuration": {"Master": "yes", "Name": CS_NAME}},
+            "Systems": {
+                "Configuration": {
+                    "Services": {
+                        "Server": {
+                            "HandlerPath": "DIRAC/ConfigurationSystem/Service/ConfigurationHandler.py",
+                            "Port": str(settings.port("Configuration/Server")),
+                            "VerifyDiracXSyncOnCommit": "False",
+                            "Authorization": {
+                                "Default": "authenticated",
+                                "publishSlaveServer": "TrustedHost",
+                                "commitNewData": "CSAdministrator",
+                                "rollbackToVersion": "CSAdministrator",
+                                "getVersionContents": "ServiceAdministrator, CSAdministrator",
+                                "forceGlobalConfigurationUpdate": "CSAdministrator",
+                            },
+                        }
+                    }
+                }
+            },
+        },
+    )
+
+
+def cs_url(settings: Settings) -> str:
+    return f"dips://localhost:{settings.port('Configuration/Server')}/Configuration/Server"
+
+
+def write_initial_cs(settings: Settings) -> None:
+    """What the configuration server starts with; afterwards the file is the server's own."""
+    path = settings.dirac_root / f"etc/{CS_NAME}.cfg"
+    if path.exists():
+        return
+    cfg = CFG()
+    # the fragment that an administrator merges, then what only this testbed knows
+    cfg.loadFromFile(str(SOURCE_DIR / "etc/rawdata-operations.cfg"))
+    own = CFG()
+    own.loadFromDict(
+        {
+            "DIRAC": {
+                "VirtualOrganization": VO,
+                "NoSetup": "True",
+                "Configuration": {"Name": CS_NAME, "Servers": cs_url(settings), "MasterServer": cs_url(settings)},
+            },
+            "DiracX": {"DisabledVOs": VO},
+            "Systems": {"Configuration": {"URLs": {"Server": cs_url(settings)}}},
+            "Registry": registry(),
+            "Resources": resources(settings),
+            "Operations": {"Defaults": operations(settings)},
+        }
+    )
+    write(path, cfg.mergeWith(own).serialize(), 0o600)
+
+
+def registry() -> dict:
+    """Users, groups and the host with their rights."""
+    admin = "ServiceAdministrator, CSAdministrator, JobAdministrator, FullDelegation, ProxyManagement, Operator, SiteManager, NormalUser"
+    host = "TrustedHost, CSAdministrator, ServiceAdministrator, SiteManager, JobAdministrator, FullDelegation, ProxyManagement, Operator"
+    properties = {
+        "dirac_admin": admin,
+        f"{VO}_prod": "NormalUser, ProductionManagement, FileCatalogManagement, LimitedDelegation",
+        f"{VO}_shifter": "NormalUser",
+        "visitor": "LimitedDelegation",
+    }
+    registered = [user for user in USERS if user.group]
+    return {
+        "DefaultGroup": f"{VO}_shifter",
+        "Users": {user.name: {"DN": user.dn, "Email": f"{user.name}@localhost"} for user in registered},
+        "Groups": {
+            group: {
+                "Users": ", ".join(user.name for user in registered if user.group == group),
+                "Properties": rights,
+                "AutoUploadProxy": "False",
+                **({} if group == "visitor" else {"VO": VO}),
+            }
+            for group, rights in properties.items()
+        },
+        "Hosts": {"localhost": {"DN": HOST_DN, "Properties": f"{host}, ProductionManagement"}},
+        "VO": {VO: {"VOAdmin": "admin"}},
+    }
+
+
+def storage_element(settings: Settings, site: Site) -> dict:
+    host, port = settings.site_address(site)
+    return {
+        "BackendType": "XRootD",
+        "GFAL2_XROOT": {
+            "PluginName": "GFAL2_XROOT",
+            "Protocol": "root",
+            "Host": host,
+            "Port": str(port),
+            "Path": site.path,
+            "Access": "remote",
+        },
+    }
+
+
+def resources(settings: Settings) -> dict:
+    return {
+        "FileCatalogs": {"FileCatalog": {"AccessType": "Read-Write", "Status": "Active", "Master": "True"}},
+        "FTSEndpoints": {"FTS3": {"TESTBED-FTS3": settings.fts3_endpoint}},
+        "StorageElements": {site.se: storage_element(settings, site) for site in SITES},
+        "Sites": {"DIRAC": {site.dirac_name: {"SE": site.se} for site in SITES}},
+    }
+
+
+def operations(settings: Settings) -> dict:
+    manager = {"User": "prod", "Group": f"{VO}_prod"}
+    return {
+        "EMail": {"Production": "prod@localhost"},
+        "Shifter": {"ProductionManager": manager, "DataManager": manager},
+        "RawData": {
+            "Kafka": {"Brokers": settings.kafka_brokers},
+            # small groups that go out soon: blocks here have tens of files, not thousands
+            "Types": {name: {"GroupSize": "10", "MaxWaitSeconds": "5"} for name in ("Raw", "RTRaw")},
+        },
+        "Services": {"Catalogs": {"CatalogList": "FileCatalog"}},
+        "DataManagement": {
+            "AccessProtocols": "root",
+            "WriteProtocols": "root",
+            "ThirdPartyProtocols": "root",
+            "RegistrationProtocols": "root",
+        },
+        "ResourceStatus": {
+            "Config": {
+                "State": "Active",
+                "Cache": "60",
+                "StatusTypes": {"default": "all", "StorageElement": "ReadAccess, WriteAccess, CheckAccess, RemoveAccess"},
+            }
+        },
+    }

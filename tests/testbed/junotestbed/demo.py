@@ -1,0 +1,163 @@
+"""The main job, live: files are made, announced, catalogued and copied until every block is complete at every site."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from junotestbed.settings import SITES, Settings, TestbedError
+from junotestbed.traffic import MadeFile, announce, make_files, site_of, stored_checksum
+
+if TYPE_CHECKING:
+    from junotestbed.cli import Testbed
+
+TOPICS = {"Raw": "juno.raw", "RTRaw": "juno.rtraw"}
+FIRST_DAY = date(2023, 3, 2)
+
+
+def demo(testbed: Testbed, arguments: argparse.Namespace) -> int:
+    """:returns: 0 only if every file is, with the right checksum, at every site"""
+    if arguments.blocks < 1 or arguments.files < 1:
+        raise TestbedError("--blocks and --files must be at least 1")
+    size = parse_size(arguments.size)
+    settings = testbed.settings
+    days = free_days(settings, arguments.blocks)
+    print(f"\nRAW blocks {', '.join(days)} of {arguments.files} files, RTRAW block {days[0]} of {2 * arguments.files} files, {size} bytes each\n")
+    started = time.monotonic()
+    # The first half is announced, then the second half is written while the first is on its way already: a block is
+    # transferred and grows at the same time.
+    made = produce(settings, days, arguments.files // 2, size, 1)
+    made += produce(settings, days, arguments.files - arguments.files // 2, size, 1 + arguments.files // 2)
+    print(f"announced {len(made)} files in {time.monotonic() - started:.1f} s; the last one just now\n")
+    expected = {key: sum((file.type_name, file.block) == key for file in made) for key in {(f.type_name, f.block) for f in made}}
+    complete = follow(settings, expected, arguments.timeout)
+    print(f"\n{'every block is complete' if complete else 'NOT COMPLETE'} {time.monotonic() - started:.1f} s after the start\n")
+    subprocess.run(["dirac-juno-block-status"], env=operator(settings), check=False)
+    show_catalogue(settings)
+    right = compare(settings, made)
+    print(f"\ndemo {'passed' if complete and right else 'FAILED'}: {len(made)} files, {len(made) * len(SITES)} replicas")
+    return 0 if complete and right else 1
+
+
+def parse_size(text: str) -> int:
+    match = re.fullmatch(r"(\d+)([kMG]?)", text)
+    if not match or int(match[1]) == 0:
+        raise TestbedError(f"--size {text}: give a number of bytes above 0 with an optional k, M or G")
+    return int(match[1]) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[match[2]]
+
+
+def operator(settings: Settings) -> dict[str, str]:
+    return settings.environment(settings.proxies / "prod.pem")
+
+
+def block_status(settings: Settings) -> list[dict]:
+    """What ``dirac-juno-block-status --json`` says; the command is what a user has, so the demo looks through it too."""
+    done = subprocess.run(["dirac-juno-block-status", "--json"], env=operator(settings), capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        raise TestbedError(f"dirac-juno-block-status failed: {done.stderr.strip() or done.stdout.strip()}")
+    return json.loads(done.stdout)["blocks"]
+
+
+def free_days(settings: Settings, count: int) -> list[str]:
+    """Days without a block so far, so that one demo after the other makes blocks of its own."""
+    known = {block["block"] for block in block_status(settings)}
+    days, day = [], FIRST_DAY
+    while len(days) < count:
+        name = day.strftime("%Y%m%d")
+        if name not in known:
+            days.append(name)
+        day += timedelta(days=1)
+    return days
+
+
+def produce(settings: Settings, days: list[str], count: int, size: int, first: int) -> list[MadeFile]:
+    """Write files for each block and announce them."""
+    made: list[MadeFile] = []
+    run = 7750
+    for number, day in enumerate(days):
+        made += make_files(settings, "Raw", day, count, size, run + number, first)
+    made += make_files(settings, "RTRaw", days[0], 2 * count, size, run, 2 * first - 1)
+    for type_name, topic in TOPICS.items():
+        files = [file for file in made if file.type_name == type_name]
+        announce(settings, topic, [(file.block, file.announcement()) for file in files])
+    return made
+
+
+def follow(settings: Settings, expected: dict[tuple[str, str], int], timeout: float) -> bool:
+    """Show the progress until everything is complete.
+
+    :returns: False if it is not within the timeout
+    """
+    started = time.monotonic()
+    live = sys.stdout.isatty()
+    lines = 0
+    while True:
+        blocks = {(b["type"], b["block"]): b for b in block_status(settings)}
+        rows = [progress(key, blocks.get(key), files) for key, files in sorted(expected.items())]
+        if live and lines:
+            print(f"\033[{lines}F", end="")
+        seconds = time.monotonic() - started
+        text = [f"{seconds:5.0f} s"] + [row for row, _ in rows] if live else [f"{seconds:5.0f} s  " + "   ".join(row for row, _ in rows)]
+        print("\n".join(f"{line}\033[K" if live else line for line in text), flush=True)
+        lines = len(text)
+        if all(complete for _, complete in rows):
+            return True
+        if seconds > timeout:
+            return False
+        time.sleep(3)
+
+
+def progress(key: tuple[str, str], block: dict | None, files: int) -> tuple[str, bool]:
+    """One block as a line, and whether it is complete with the expected number of files at all its sites."""
+    name = f"{key[0]} {key[1]}"
+    if block is None:
+        return f"{name}: -", False
+    sites = {site["se"]: site for site in block["sites"]}
+    parts = [f"{se.split('-')[0]} {site['done']}/{files}" for se, site in sorted(sites.items())]
+    complete = bool(sites) and all(site["complete"] and site["files"] == files for site in sites.values())
+    return f"{name}: " + " ".join(parts), complete
+
+
+def show_catalogue(settings: Settings) -> None:
+    """Logical size and replicas at each SE, as the catalogue's own command gives them."""
+    commands = "size -l /juno/raw\nsize -l /juno/rtraw\nexit\n"
+    done = subprocess.run(
+        ["dirac-dms-filecatalog-cli", "-f", "FileCatalog"], env=operator(settings), input=commands, capture_output=True, text=True, timeout=120
+    )
+    print(done.stdout if not done.returncode else done.stdout + done.stderr)
+
+
+def compare(settings: Settings, made: list[MadeFile]) -> bool:
+    """Ask every storage for the adler32 of its copy of every file, and the catalogue for the replicas."""
+    from DIRAC import initialize
+
+    os.environ.update(operator(settings))
+    initialize()
+    from DIRAC.Resources.Catalog.FileCatalog import FileCatalog
+
+    result = FileCatalog().getReplicas([file.lfn for file in made])
+    if not result["OK"]:
+        raise TestbedError(f"the catalogue does not answer: {result['Message']}")
+    replicas = result["Value"]["Successful"]
+    wrong = [f"{file.lfn} is not in the catalogue" for file in made if file.lfn not in replicas]
+    for file in made:
+        missing = {site.se for site in SITES} - set(replicas.get(file.lfn, {}))
+        wrong += [f"{file.lfn} has no replica at {se}" for se in sorted(missing) if file.lfn in replicas]
+    tasks = [(file, se) for file in made for se in replicas.get(file.lfn, {})]
+    with ThreadPoolExecutor(8) as pool:
+        checksums = list(pool.map(lambda task: stored_checksum(settings, site_of(task[1]), task[0].lfn), tasks))
+    for (file, se), checksum in zip(tasks, checksums, strict=True):
+        if checksum != file.checksum:
+            wrong.append(f"{file.lfn} at {se} has adler32 {checksum or '(none)'}, its source {file.checksum}")
+    for line in wrong[:20]:
+        print(f"  {line}")
+    print(f"adler32 asked of the storages: {len(tasks)} replicas, {len(wrong)} problems")
+    return not wrong
