@@ -42,9 +42,27 @@ def make_certificates(settings: Settings) -> None:
         return
     ca.mkdir(parents=True, exist_ok=True)
     run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-sha256", "-subj", f"{DN_PREFIX}/CN=Testbed CA"]
-        + ["-keyout", f"{ca}/ca.key", "-out", f"{ca}/ca.pem", "-addext", "basicConstraints=critical,CA:TRUE"]
-        + ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "3650",
+            "-sha256",
+            "-subj",
+            f"{DN_PREFIX}/CN=Testbed CA",
+            "-keyout",
+            f"{ca}/ca.key",
+            "-out",
+            f"{ca}/ca.pem",
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        ]
     )
     grid_security = settings.dirac_root / "etc/grid-security"
     trusted = grid_security / "certificates"
@@ -64,13 +82,34 @@ def _sign(settings: Settings, dn: str, folder, kind: str, alternative_name: str 
     key, certificate = folder / f"{kind}key.pem", folder / f"{kind}cert.pem"
     run(["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", dn, "-keyout", str(key), "-out", str(request)])
     usage = "serverAuth,clientAuth" if kind == "host" else "clientAuth"
-    lines = ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature,keyEncipherment", f"extendedKeyUsage={usage}"]
+    lines = [
+        "basicConstraints=critical,CA:FALSE",
+        "keyUsage=critical,digitalSignature,keyEncipherment",
+        f"extendedKeyUsage={usage}",
+    ]
     if alternative_name:
         lines.append(f"subjectAltName={alternative_name}")
     write(extensions, "\n".join(lines) + "\n")
     run(
-        ["openssl", "x509", "-req", "-in", str(request), "-CA", f"{settings.ca}/ca.pem", "-CAkey", f"{settings.ca}/ca.key"]
-        + ["-CAcreateserial", "-days", "3650", "-sha256", "-extfile", str(extensions), "-out", str(certificate)]
+        [
+            "openssl",
+            "x509",
+            "-req",
+            "-in",
+            str(request),
+            "-CA",
+            f"{settings.ca}/ca.pem",
+            "-CAkey",
+            f"{settings.ca}/ca.key",
+            "-CAcreateserial",
+            "-days",
+            "3650",
+            "-sha256",
+            "-extfile",
+            str(extensions),
+            "-out",
+            str(certificate),
+        ]
     )
     key.chmod(0o400)
     request.unlink()

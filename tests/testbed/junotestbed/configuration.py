@@ -33,7 +33,8 @@ RUNSVSTAT = """#!/bin/sh
 for d in "$@"; do
     l=$(sv status "$d" 2>&1); l=${l%%;*}
     case ${l%%:*} in
-        run) p=$(echo "$l" | sed -n 's/.*(pid \\([0-9]*\\)).*/\\1/p'); t=$(echo "$l" | sed -n 's/.*(pid [0-9]*) \\([0-9]*\\)s.*/\\1/p')
+        run) p=$(echo "$l" | sed -n 's/.*(pid \\([0-9]*\\)).*/\\1/p')
+             t=$(echo "$l" | sed -n 's/.*(pid [0-9]*) \\([0-9]*\\)s.*/\\1/p')
              echo "$d: run (pid $p) $t seconds" ;;
         down|finish) t=$(echo "$l" | sed -n 's/.*: \\([0-9]*\\)s.*/\\1/p'); echo "$d: down $t seconds" ;;
         *) echo "$d: runsv not running" ;;
@@ -59,7 +60,12 @@ def write_local_files(settings: Settings) -> None:
     write(root / "bin/runsvstat", RUNSVSTAT, 0o755)
     write(root / "etc/no-proxy.pem", "", 0o600)
     security = root / "etc/grid-security"
-    database = {"User": "Dirac", "Password": choices.database_password, "Host": "127.0.0.1", "Port": str(settings.port("mariadb"))}
+    database = {
+        "User": "Dirac",
+        "Password": choices.database_password,
+        "Host": "127.0.0.1",
+        "Port": str(settings.port("mariadb")),
+    }
     write_cfg(
         root / "etc/dirac.cfg",
         {
@@ -138,10 +144,9 @@ def write_initial_cs(settings: Settings) -> None:
 
 def registry() -> dict:
     """Users, groups and the host with their rights."""
-    admin = "ServiceAdministrator, CSAdministrator, JobAdministrator, FullDelegation, ProxyManagement, Operator, SiteManager, NormalUser"
-    host = "TrustedHost, CSAdministrator, ServiceAdministrator, SiteManager, JobAdministrator, FullDelegation, ProxyManagement, Operator"
+    trusted = "ServiceAdministrator, CSAdministrator, JobAdministrator, FullDelegation, ProxyManagement, Operator, SiteManager"
     properties = {
-        "dirac_admin": admin,
+        "dirac_admin": f"{trusted}, NormalUser",
         f"{VO}_prod": "NormalUser, ProductionManagement, FileCatalogManagement, LimitedDelegation",
         f"{VO}_shifter": "NormalUser",
         "visitor": "LimitedDelegation",
@@ -159,7 +164,7 @@ def registry() -> dict:
             }
             for group, rights in properties.items()
         },
-        "Hosts": {"localhost": {"DN": HOST_DN, "Properties": f"{host}, ProductionManagement"}},
+        "Hosts": {"localhost": {"DN": HOST_DN, "Properties": f"{trusted}, TrustedHost, ProductionManagement"}},
         "VO": {VO: {"VOAdmin": "admin"}},
     }
 

@@ -17,7 +17,7 @@ from junotestbed.settings import SITES, Settings, TestbedError
 from junotestbed.traffic import MadeFile, announce, make_files, site_of, stored_checksum
 
 if TYPE_CHECKING:
-    from junotestbed.cli import Testbed
+    from junotestbed.testbed import Testbed
 
 TOPICS = {"Raw": "juno.raw", "RTRaw": "juno.rtraw"}
 FIRST_DAY = date(2023, 3, 2)
@@ -30,7 +30,8 @@ def demo(testbed: Testbed, arguments: argparse.Namespace) -> int:
     size = parse_size(arguments.size)
     settings = testbed.settings
     days = free_days(settings, arguments.blocks)
-    print(f"\nRAW blocks {', '.join(days)} of {arguments.files} files, RTRAW block {days[0]} of {2 * arguments.files} files, {size} bytes each\n")
+    raw = f"{arguments.files} files in each of the RAW blocks {', '.join(days)}"
+    print(f"\n{raw} and {2 * arguments.files} in the RTRAW block {days[0]}, {size} bytes a file\n")
     started = time.monotonic()
     # The first half is announced, then the second half is written while the first is on its way already: a block is
     # transferred and grows at the same time.
@@ -60,7 +61,9 @@ def operator(settings: Settings) -> dict[str, str]:
 
 def block_status(settings: Settings) -> list[dict]:
     """What ``dirac-juno-block-status --json`` says; the command is what a user has, so the demo looks through it too."""
-    done = subprocess.run(["dirac-juno-block-status", "--json"], env=operator(settings), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["dirac-juno-block-status", "--json"], env=operator(settings), capture_output=True, text=True, timeout=120
+    )
     if done.returncode:
         raise TestbedError(f"dirac-juno-block-status failed: {done.stderr.strip() or done.stdout.strip()}")
     return json.loads(done.stdout)["blocks"]
@@ -105,7 +108,11 @@ def follow(settings: Settings, expected: dict[tuple[str, str], int], timeout: fl
         if live and lines:
             print(f"\033[{lines}F", end="")
         seconds = time.monotonic() - started
-        text = [f"{seconds:5.0f} s"] + [row for row, _ in rows] if live else [f"{seconds:5.0f} s  " + "   ".join(row for row, _ in rows)]
+        text = (
+            [f"{seconds:5.0f} s"] + [row for row, _ in rows]
+            if live
+            else [f"{seconds:5.0f} s  " + "   ".join(row for row, _ in rows)]
+        )
         print("\n".join(f"{line}\033[K" if live else line for line in text), flush=True)
         lines = len(text)
         if all(complete for _, complete in rows):
@@ -130,7 +137,12 @@ def show_catalogue(settings: Settings) -> None:
     """Logical size and replicas at each SE, as the catalogue's own command gives them."""
     commands = "size -l /juno/raw\nsize -l /juno/rtraw\nexit\n"
     done = subprocess.run(
-        ["dirac-dms-filecatalog-cli", "-f", "FileCatalog"], env=operator(settings), input=commands, capture_output=True, text=True, timeout=120
+        ["dirac-dms-filecatalog-cli", "-f", "FileCatalog"],
+        env=operator(settings),
+        input=commands,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     print(done.stdout if not done.returncode else done.stdout + done.stderr)
 

@@ -120,14 +120,17 @@ class DiracServer:
         missing = [c.full_name for c in OWN if not (self.root / "startup" / c.link).exists()]
         if missing:
             raise TestbedError(f"the sysadmin CLI did not install {', '.join(missing)}:\n{last_lines(said, 40)}")
-        say(f"installed: {', '.join([*OWN_DATABASES, *(c.full_name for c in OWN)])} with dirac-install-db and dirac-admin-sysadmin-cli")
+        names = ", ".join([*OWN_DATABASES, *(component.full_name for component in OWN)])
+        say(f"installed with dirac-install-db and dirac-admin-sysadmin-cli: {names}")
 
     def _install_line(self, component: Component) -> str:
         options = dict(component.options)
         if component.kind == "service":
             options["Port"] = str(self.settings.port(component.full_name))
         module = f" -m {component.module}" if component.module else ""
-        return f"install {component.kind} {component.system} {component.name}{module}" + "".join(f" -p {k}={v}" for k, v in options.items())
+        return f"install {component.kind} {component.system} {component.name}{module}" + "".join(
+            f" -p {k}={v}" for k, v in options.items()
+        )
 
     def sysadmin(self, *lines: str) -> str:
         """Type lines into the sysadmin CLI as the administrator."""

@@ -66,7 +66,15 @@ performance_schema = off
     if not (data / "mysql").is_dir():
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(parents=True)
-        run(["mariadb-install-db", f"--defaults-file={settings.run}/mariadb.cnf", "--skip-test-db", "--auth-root-authentication-method=normal"] + as_root)
+        run(
+            [
+                "mariadb-install-db",
+                f"--defaults-file={settings.run}/mariadb.cnf",
+                "--skip-test-db",
+                "--auth-root-authentication-method=normal",
+                *as_root,
+            ]
+        )
         # --init-file runs at each start, so every statement can be repeated
         statements = [
             f"ALTER USER root@localhost IDENTIFIED BY '{choices.database_root_password}'",
@@ -79,7 +87,12 @@ performance_schema = off
         ]
         write(settings.run / "mariadb-init.sql", ";\n".join(statements) + ";\n", 0o600)
     command = shlex.join(
-        ["/usr/sbin/mariadbd", f"--defaults-file={settings.run}/mariadb.cnf", f"--init-file={settings.run}/mariadb-init.sql"] + as_root
+        [
+            "/usr/sbin/mariadbd",
+            f"--defaults-file={settings.run}/mariadb.cnf",
+            f"--init-file={settings.run}/mariadb-init.sql",
+            *as_root,
+        ]
     )
     return define(settings, tree, "mariadb", f"exec {command}", port, lambda: port_answers("127.0.0.1", port))
 
@@ -126,7 +139,12 @@ log.segment.bytes=134217728
         shutil.rmtree(folder / "data", ignore_errors=True)
         run([*java, "kafka.tools.StorageTool", "format", "-t", "JUNOtestbedJUNOtestbed", "-c", str(config)])
     return define(
-        settings, tree, "kafka", f"exec {shlex.join([*java, 'kafka.Kafka', str(config)])}", port, lambda: port_answers("127.0.0.1", port)
+        settings,
+        tree,
+        "kafka",
+        f"exec {shlex.join([*java, 'kafka.Kafka', str(config)])}",
+        port,
+        lambda: port_answers("127.0.0.1", port),
     )
 
 
@@ -173,7 +191,9 @@ class Network:
                     self._add(site)
                 self.join(site)
         except TestbedError as error:
-            raise TestbedError(f"network namespaces cannot be made here; 'scripts/testbed up --no-netns' does without.\n{error}") from None
+            raise TestbedError(
+                f"network namespaces cannot be made here; 'scripts/testbed up --no-netns' does without.\n{error}"
+            ) from None
 
     def _add(self, site: Site) -> None:
         namespace, cable = self.namespace(site), self.cable(site)

@@ -54,7 +54,8 @@ def _install(installer, component: Component, extensions: list[str], gConfig) ->
         component.full_name,
     )
     return checked(
-        installer.installComponent(component.kind, component.system, component.name, extensions, component.module), component.full_name
+        installer.installComponent(component.kind, component.system, component.name, extensions, component.module),
+        component.full_name,
     )
 
 

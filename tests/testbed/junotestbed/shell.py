@@ -67,7 +67,9 @@ def wait_for(what: str, condition: Callable[[], bool], timeout: float, log: Path
     started = time.monotonic()
     while not condition():
         if time.monotonic() - started > timeout:
-            raise TestbedError(f"{what} does not answer after {timeout:.0f} s" + (f"; the end of {log}:\n{tail(log)}" if log else ""))
+            raise TestbedError(
+                f"{what} does not answer after {timeout:.0f} s" + (f"; the end of {log}:\n{tail(log)}" if log else "")
+            )
         time.sleep(interval)
     return time.monotonic() - started
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from junotestbed.settings import Settings
+from junotestbed.settings import Settings, TestbedError
 from junotestbed.shell import pid_alive, wait_for, write
 
 
@@ -76,9 +77,11 @@ class Tree:
 
     def control(self, action: str, *names: str, wait: int = 10) -> None:
         """``sv`` with up, down, restart, kill, ..."""
-        subprocess.run(["sv", "-w", str(wait), action, *[str(self.startup / name) for name in names]], capture_output=True, check=False)
+        subprocess.run(
+            ["sv", "-w", str(wait), action, *[str(self.startup / name) for name in names]], capture_output=True, check=False
+        )
 
-    def stop(self, graceSeconds: float = 20) -> None:
+    def stop(self, grace_seconds: float = 20) -> None:
         """End all processes of the tree; what does not end within the grace time is killed."""
         pid = self.pid
         if not pid:
@@ -86,8 +89,8 @@ class Tree:
         supervisors = _children(pid)
         os.kill(pid, signal.SIGHUP)
         try:
-            wait_for("runsvdir", lambda: not any(pid_alive(child) for child in [pid, *supervisors]), graceSeconds)
-        except Exception:
+            wait_for("runsvdir", lambda: not any(pid_alive(child) for child in [pid, *supervisors]), grace_seconds)
+        except TestbedError:
             self.control("force-stop", *[state.name for state in self.states()], wait=2)
             for child in supervisors:
                 for process in _children(child):
@@ -97,10 +100,8 @@ class Tree:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _children(pid: int) -> list[int]:

@@ -66,7 +66,11 @@ def make_files(settings: Settings, type_name: str, block: str, count: int, size:
     directory = f"/juno/{type_name.lower()}/{block[:4]}/{block[4:]}"
     with ThreadPoolExecutor(4) as pool:
         numbers = range(first, first + count)
-        return list(pool.map(lambda n: put_file(settings, type_name, block, directory, file_name(type_name, run, n, block), size), numbers))
+        return list(
+            pool.map(
+                lambda n: put_file(settings, type_name, block, directory, file_name(type_name, run, n, block), size), numbers
+            )
+        )
 
 
 def put_file(settings: Settings, type_name: str, block: str, directory: str, name: str, size: int) -> MadeFile:
@@ -105,7 +109,7 @@ def announce(settings: Settings, topic: str, messages: Sequence[tuple[str, dict 
     producer = Producer({"bootstrap.servers": settings.kafka_brokers, "enable.idempotence": True})
     failures: list[str] = []
 
-    def delivered(error, _message) -> None:  # noqa: ANN001
+    def delivered(error, _message) -> None:
         if error:
             failures.append(str(error))
 

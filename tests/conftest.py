@@ -1,0 +1,36 @@
+"""Fixtures for all tests; those that need the testbed start it once and stop it only if it was not running before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE_DIR = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SOURCE_DIR / "tests/testbed"))
+
+
+@pytest.fixture(scope="session")
+def testbed() -> Iterator[object]:
+    """The running testbed, with this process's environment set for DIRAC as the production manager."""
+    from junotestbed.settings import Settings
+    from junotestbed.testbed import Testbed
+
+    settings = Settings.from_environment()
+    was_up = settings.exists and Testbed(settings).infra.pid and Testbed(settings).dirac.pid
+    command = [str(SOURCE_DIR / "scripts/testbed"), "up"] + (["--no-netns"] if os.environ.get("JUNO_TESTBED_NO_NETNS") else [])
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        pytest.exit(f"the testbed did not start:\n{done.stdout}", returncode=3)
+    testbed = Testbed(settings)
+    os.environ.update(settings.environment(settings.proxies / "prod.pem"))
+    import DIRAC
+
+    DIRAC.initialize()
+    yield testbed
+    if not was_up:
+        subprocess.run([str(SOURCE_DIR / "scripts/testbed"), "down"], check=True, capture_output=True)
