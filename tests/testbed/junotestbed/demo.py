@@ -66,12 +66,12 @@ def block_status(settings: Settings) -> list[dict]:
     )
     if done.returncode:
         raise TestbedError(f"dirac-juno-block-status failed: {done.stderr.strip() or done.stdout.strip()}")
-    return json.loads(done.stdout)["blocks"]
+    return json.loads(done.stdout)["Blocks"]
 
 
 def free_days(settings: Settings, count: int) -> list[str]:
     """Days without a block so far, so that one demo after the other makes blocks of its own."""
-    known = {block["block"] for block in block_status(settings)}
+    known = {block["Block"] for block in block_status(settings)}
     days, day = [], FIRST_DAY
     while len(days) < count:
         name = day.strftime("%Y%m%d")
@@ -103,7 +103,7 @@ def follow(settings: Settings, expected: dict[tuple[str, str], int], timeout: fl
     live = sys.stdout.isatty()
     lines = 0
     while True:
-        blocks = {(b["type"], b["block"]): b for b in block_status(settings)}
+        blocks = {(b["Type"], b["Block"]): b for b in block_status(settings)}
         rows = [progress(key, blocks.get(key), files) for key, files in sorted(expected.items())]
         if live and lines:
             print(f"\033[{lines}F", end="")
@@ -127,9 +127,9 @@ def progress(key: tuple[str, str], block: dict | None, files: int) -> tuple[str,
     name = f"{key[0]} {key[1]}"
     if block is None:
         return f"{name}: -", False
-    sites = {site["se"]: site for site in block["sites"]}
-    parts = [f"{se.split('-')[0]} {site['done']}/{files}" for se, site in sorted(sites.items())]
-    complete = bool(sites) and all(site["complete"] and site["files"] == files for site in sites.values())
+    sites = {site["SE"]: site for site in block["Sites"]}
+    parts = [f"{se.split('-')[0]} {site['Done']}/{files}" for se, site in sorted(sites.items())]
+    complete = bool(sites) and all(site["Complete"] and site["Files"] == files for site in sites.values())
     return f"{name}: " + " ".join(parts), complete
 
 
