@@ -1,0 +1,158 @@
+"""Block transfers: one transformation for each, whatever happened before."""
+
+import errno
+
+import pytest
+from DIRAC import S_ERROR, S_OK
+
+from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
+from JUNODIRAC.RawDataSystem.Client.TransformationTransfers import TransformationTransfers
+
+BLOCK = Block("Raw", "20230302", "/juno/raw/2023/0302")
+NAME = "Commissioning-20230302-JINR-EOS"
+
+
+class FakeTS:
+    """A TransformationManager in memory that can stop answering after some calls."""
+
+    def __init__(self):
+        self.transformations = {}
+        self.queries = {}
+        self.attached = {}
+        self.chunks = []
+        self.callsLeft = 1000
+
+    def _call(self):
+        self.callsLeft -= 1
+        return None if self.callsLeft >= 0 else S_ERROR("Connection closed by peer")
+
+    def getTransformations(self, condDict, extraParams):
+        found = [
+            dict(each) for each in self.transformations.values() if each["TransformationName"] == condDict["TransformationName"]
+        ]
+        return self._call() or S_OK(found)
+
+    def addTransformation(self, name, _text, _longText, kind, plugin, agentType, _mask, **more):
+        if error := self._call():
+            return error
+        number = len(self.transformations) + 1
+        self.transformations[number] = {
+            "TransformationID": number,
+            "TransformationName": name,
+            "Type": kind,
+            "Plugin": plugin,
+            "AgentType": agentType,
+            "Status": "New",
+            "GroupSize": more["groupSize"],
+            "TransformationGroup": more["transformationGroup"],
+            "Body": more["body"],
+        }
+        if error := self._call():  # died before the query was written
+            return error
+        self.queries[number] = dict(more["inputMetaQuery"])
+        return S_OK(number)
+
+    def getTransformationMetaQuery(self, number, _kind):
+        if error := self._call():
+            return error
+        return S_OK(self.queries[number]) if number in self.queries else S_ERROR(errno.ENOENT, "No MetaQuery found")
+
+    def createTransformationMetaQuery(self, number, query, _kind):
+        if error := self._call():
+            return error
+        self.queries[number] = dict(query)
+        return S_OK()
+
+    def setTransformationParameter(self, number, name, value):
+        if error := self._call():
+            return error
+        if name == "Type":
+            return S_ERROR("Can not update the 'Type' transformation parameter")
+        self.transformations[number][name] = value
+        return S_OK()
+
+    def addFilesToTransformation(self, number, lfns):
+        if len(lfns) != len(set(lfns)):
+            return S_ERROR("MySQL Error ( 1131 : ((1062, 'Duplicate entry') ))")
+        self.chunks.append(len(lfns))
+        self.attached.setdefault(number, set()).update(lfns)
+        return S_OK({"Successful": dict.fromkeys(lfns, "Added"), "Failed": {}})
+
+
+def transfers(client, **more):
+    return TransformationTransfers(client, plugin="BlockTransfer", groupSize=50, campaign="Commissioning", **more)
+
+
+def isComplete(client):
+    (found,) = client.transformations.values()
+    parameters = {key: found.get(key) for key in ("Status", "TargetSE", "Block", "DataType")}
+    expected = {"Status": "Active", "TargetSE": "JINR-EOS", "Block": "20230302", "DataType": "Raw"}
+    return parameters == expected and list(client.queries.values()) == [{"Block": "20230302", "Type": "Raw"}]
+
+
+def test_a_transfer_is_an_active_replication_with_its_block_as_query():
+    client = FakeTS()
+    number = transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    assert isComplete(client)
+    made = client.transformations[number]
+    assert (made["Type"], made["Plugin"], made["AgentType"], made["Body"]) == ("Replication", "BlockTransfer", "Automatic", "")
+    assert (made["GroupSize"], made["TransformationGroup"]) == (50, "Commissioning")
+
+
+def test_opening_again_gives_the_same_transformation():
+    client = FakeTS()
+    assert transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME) == transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    assert len(client.transformations) == 1
+
+
+@pytest.mark.parametrize("calls", range(8))
+def test_a_transfer_that_a_crash_left_half_made_is_completed(calls):
+    client = FakeTS()
+    client.callsLeft = calls
+    with pytest.raises(TemporaryFailure):
+        transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    client.callsLeft = 1000
+    transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    assert isComplete(client)
+
+
+@pytest.mark.parametrize(("block", "targetSE"), [(Block("RTRaw", "20230302", "/x"), "JINR-EOS"), (BLOCK, "CNAF-STORM")])
+def test_the_name_of_another_transfer_is_refused(block, targetSE):
+    client = FakeTS()
+    transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    with pytest.raises(ServiceRefusal, match="TransformationRule"):
+        transfers(client).openTransfer(block, targetSE, NAME)
+    assert isComplete(client)
+
+
+def test_a_cleaned_transformation_is_not_adopted():
+    client = FakeTS()
+    number = transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    client.transformations[number]["Status"] = "Cleaned"
+    with pytest.raises(ServiceRefusal, match="Cleaned"):
+        transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+
+
+def test_a_transfer_that_somebody_stopped_stays_stopped():
+    client = FakeTS()
+    number = transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    client.transformations[number]["Status"] = "Stopped"
+    transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    assert client.transformations[number]["Status"] == "Stopped"
+
+
+def test_files_are_attached_once_each_and_in_chunks_that_the_service_takes():
+    client = FakeTS()
+    lfns = [f"/juno/f{number}" for number in range(25_000)]
+    transfers(client, filesPerCall=1_000_000).attachFiles(4, lfns + lfns[:10])
+    assert client.attached[4] == set(lfns)
+    assert max(client.chunks) <= 10_000
+
+
+def test_files_that_the_service_left_out_are_tried_again():
+    client = FakeTS()
+    client.addFilesToTransformation = lambda _number, lfns: S_OK({"Successful": dict.fromkeys(lfns[1:], "Added"), "Failed": {}})
+    with pytest.raises(TemporaryFailure, match="/juno/f0"):
+        transfers(client).attachFiles(4, ["/juno/f0", "/juno/f1"])
