@@ -77,7 +77,9 @@ def makeEntry(file: RawFile, offset: int = 1, **changes: object) -> LedgerEntry:
 
 def makeQuarantined(typeName: str, offset: int, file: RawFile | None = None, **changes: object) -> QuarantinedMessage:
     message = Message(f"juno.{typeName}", 0, offset, ANYTHING_BUT_UTF8)
-    item = QuarantinedMessage(message, typeName, Reason.CONFLICT, "other \udcff checksum ☂", file, "Daq.dat", "ffffffff", 5)
+    item = QuarantinedMessage(
+        message, typeName, Reason.CATALOGUE_REFUSED, "other \udcff checksum ☂", file, "Daq.dat", "ffffffff", 5
+    )
     return replace(item, **changes)
 
 
@@ -117,32 +119,50 @@ def test_a_quarantined_file_that_is_announced_again_takes_the_new_values(ledger,
     assert stateOf(ledger, file) is FileState.REGISTERED
 
 
-def test_an_announced_file_keeps_its_values_in_quarantine_and_the_position_of_the_refused_message(ledger, typeName):
+def test_an_announced_file_keeps_its_values_in_quarantine(ledger, typeName):
     file = makeFile(typeName)
     ledger.recordAnnounced([makeEntry(file, offset=5)])
     ledger.recordQuarantined([makeQuarantined(typeName, 9, file)])
     entry = ledger.findFiles([file])[file.lfn]
-    assert (entry.state, entry.offset, entry.checksum, entry.sizeBytes) == (FileState.QUARANTINED, 9, "0a1b2c3d", 1000)
+    assert (entry.state, entry.offset, entry.checksum, entry.sizeBytes) == (FileState.QUARANTINED, 5, "0a1b2c3d", 1000)
     assert entry.quarantinedTime is not None
+
+
+def test_a_conflict_leaves_an_announced_file_alone_and_is_kept_with_it(ledger, typeName):
+    file, other = makeFile(typeName), makeFile(typeName, 2)
+    ledger.recordAnnounced([makeEntry(file)])
+    conflicts = [makeQuarantined(typeName, offset, which, reason=Reason.CONFLICT) for offset, which in ((8, file), (9, other))]
+    ledger.recordQuarantined(conflicts)
+    assert stateOf(ledger, file) is FileState.ANNOUNCED
+    assert [record.reason for record in ledger.readFile(file.lfn).quarantine] == ["Conflict"]
+    assert stateOf(ledger, other) is FileState.QUARANTINED
 
 
 def test_the_same_message_quarantined_twice_changes_nothing(ledger, typeName):
     file = makeFile(typeName)
     item = makeQuarantined(typeName, 1, file)
     ledger.recordQuarantined([item, item])
-    ledger.recordAnnounced([makeEntry(file, offset=2)])
     before = ledger.readFile(file.lfn)
-    ledger.recordQuarantined([replace(item, reason=Reason.BAD_FIELD)])
+    ledger.recordQuarantined([replace(item, reason=Reason.BAD_FIELD, message=replace(item.message, payload=b"other"))])
     assert ledger.readFile(file.lfn) == before
     assert len(before.quarantine) == 1
-    assert before.state is FileState.ANNOUNCED
+
+
+def test_a_message_refused_again_after_its_file_was_taken_up_again_quarantines_the_file_again(ledger, typeName):
+    file = makeFile(typeName)
+    item = makeQuarantined(typeName, 1, file)
+    ledger.recordQuarantined([item])
+    ledger.recordAnnounced([makeEntry(file, offset=1)])
+    ledger.recordQuarantined([item])
+    assert stateOf(ledger, file) is FileState.QUARANTINED
+    assert len(ledger.readFile(file.lfn).quarantine) == 1
 
 
 def test_a_payload_comes_back_byte_for_byte(ledger, typeName):
     ledger.recordQuarantined([makeQuarantined(typeName, 1, fileName=f"{typeName}\ud800.dat")])
     (record,) = ledger.readQuarantineByName(f"{typeName}\ud800.dat")
     assert record.payload == ANYTHING_BUT_UTF8
-    assert record.reason == "Conflict"
+    assert record.reason == "CatalogueRefused"
     assert record.detail == "other \\udcff checksum ☂"
 
 
@@ -157,12 +177,12 @@ def test_a_name_that_no_column_takes_is_quarantined_without_a_file(ledger, typeN
     long = RawFile(typeName, "/juno/x", "n" * 300, "20230302")
     odd = RawFile(typeName, "/juno/x", "n\udcff", "20230302")
     ledger.recordQuarantined([makeQuarantined(typeName, 1, long), makeQuarantined(typeName, 2, odd)])
-    assert ledger.countQuarantine()[typeName] == {"Conflict": 2}
+    assert ledger.countQuarantine()[typeName] == {"CatalogueRefused": 2}
 
 
 def test_an_absurd_number_in_a_bad_announcement_does_not_stop_its_quarantine(ledger, typeName):
     ledger.recordQuarantined([makeQuarantined(typeName, 1, makeFile(typeName), sizeBytes=10**30, checksum="x" * 500)])
-    assert ledger.countQuarantine()[typeName] == {"Conflict": 1}
+    assert ledger.countQuarantine()[typeName] == {"CatalogueRefused": 1}
 
 
 @pytest.mark.parametrize("history", ["unknown", "unknown directory", "quarantined"])
@@ -217,7 +237,7 @@ def test_two_threads_recording_the_same_files_leave_one_row_each(ledger, typeNam
     assert failures == []
     (block,) = ledger.readBlocks(typeName=typeName)
     assert block.fileCounts == {FileState.REGISTERED: 3000}
-    assert ledger.countQuarantine()[typeName] == {"Conflict": 500}
+    assert ledger.countQuarantine()[typeName] == {"CatalogueRefused": 500}
 
 
 def test_a_block_is_unknown_until_it_is_opened_and_then_only_gains_transfers(ledger, typeName):

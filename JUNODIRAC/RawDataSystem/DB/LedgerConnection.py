@@ -38,7 +38,8 @@ class LedgerConnection(DB):
     """What :class:`DIRAC.Core.Base.DB.DB` lacks: bound parameters without logging them, transactions, typed failures."""
 
     def _getConnection(self, retries: int = _CONNECT_RETRIES) -> dict[str, Any]:
-        return super()._getConnection(retries)
+        result: dict[str, Any] = super()._getConnection(retries)
+        return result
 
     def select(self, sql: str, args: Sequence[Any] = (), conn: Any = None) -> tuple[tuple[Any, ...], ...]:
         """Rows of a query.
@@ -46,7 +47,10 @@ class LedgerConnection(DB):
         :raises TemporaryFailure: when the database does not answer
         :raises DatabaseError: when it refuses
         """
-        return self._checked(self._query(sql, args=args or None, logArgs=(), conn=conn, debug=False))
+        found: tuple[tuple[Any, ...], ...] = self._checked(
+            self._query(sql, args=args or None, logArgs=(), conn=conn, debug=False)
+        )
+        return found
 
     def execute(self, sql: str, args: Sequence[Any] = (), conn: Any = None) -> int:
         """Run one statement that changes something.
@@ -55,7 +59,8 @@ class LedgerConnection(DB):
         :raises TemporaryFailure: when the database does not answer
         :raises DatabaseError: when it refuses
         """
-        return self._checked(self._update(sql, args=args or None, logArgs=(), conn=conn, debug=False))
+        changed: int = self._checked(self._update(sql, args=args or None, logArgs=(), conn=conn, debug=False))
+        return changed
 
     def inTransaction(self, work: Callable[[Any], T]) -> T:
         """Run ``work(connection)`` so that all of it is written or nothing; a deadlock's victim is run again at once.

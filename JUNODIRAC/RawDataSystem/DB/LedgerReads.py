@@ -27,7 +27,7 @@ class LedgerReads(LedgerConnection):
     def countBlocks(self, blockName: str = "", typeName: str = "") -> int:
         """How many blocks match; an empty name matches all."""
         where, args = _blockCondition(blockName, typeName)
-        return self.select(f"SELECT COUNT(*) FROM Blocks b {where}", args)[0][0]
+        return int(self.select(f"SELECT COUNT(*) FROM Blocks b {where}", args)[0][0])
 
     def readBlocks(self, blockName: str = "", typeName: str = "", limit: int = 200) -> list[LedgerBlock]:
         """The blocks that match, the newest ``limit`` of them, oldest first, with their counts and transfers."""
@@ -50,6 +50,23 @@ class LedgerReads(LedgerConnection):
             )
             for blockID, typeName, name, directory, state, openedTime in reversed(found)
         ]
+
+    def readDirectories(self, typeName: str, blockName: str) -> list[str]:
+        """The directories in which the files of a block lie."""
+        sql = (
+            "SELECT d.Directory FROM Directories d JOIN Blocks b ON b.BlockID = d.BlockID"
+            " WHERE b.Type = %s AND b.Block = %s ORDER BY d.Directory"
+        )
+        return [directory for (directory,) in self.select(sql, (typeName, blockName))]
+
+    def readRegistered(self, typeName: str, blockName: str) -> list[str]:
+        """LFNs of the registered files of a block."""
+        sql = (
+            "SELECT d.Directory, f.FileName FROM Directories d JOIN Blocks b ON b.BlockID = d.BlockID"
+            " JOIN Files f ON f.DirectoryID = d.DirectoryID"
+            " WHERE b.Type = %s AND b.Block = %s AND f.State = 'Registered'"
+        )
+        return [f"{directory}/{name}" for directory, name in self.select(sql, (typeName, blockName))]
 
     def readFile(self, lfn: str) -> LedgerFile | None:
         """One file with its refused announcements, or None if no announcement ever led to this LFN."""
@@ -149,7 +166,7 @@ class LedgerReads(LedgerConnection):
             f" FROM Quarantine WHERE {condition} ORDER BY QuarantineID DESC LIMIT {_MAX_QUARANTINE_RECORDS}"
         )
         found = self.select(sql, tuple(args))
-        return tuple(QuarantineRecord(*row[:-1], time=rows.utc(row[-1])) for row in reversed(found))
+        return tuple(QuarantineRecord(*(*row[:-1], rows.utc(row[-1]))) for row in reversed(found))
 
 
 def _blockCondition(blockName: str, typeName: str) -> tuple[str, tuple[str, ...]]:

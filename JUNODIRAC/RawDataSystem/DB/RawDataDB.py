@@ -14,6 +14,7 @@ from typing import Any
 from JUNODIRAC.Core.Domain.Block import Block
 from JUNODIRAC.Core.Domain.FileState import FileState, IllegalTransition, checkTransition
 from JUNODIRAC.Core.Domain.RawFile import RawFile
+from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Logic.Ports import LedgerEntry, QuarantinedMessage
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
 from JUNODIRAC.RawDataSystem.DB.LedgerReads import LedgerReads
@@ -102,7 +103,8 @@ class RawDataDB(LedgerReads):
         def work(conn: Any) -> None:
             known = self._quarantinedPositions(unique, conn)
             new = [item for position, item in unique.items() if position not in known]
-            fileIDs = self._quarantineFiles(new, directoryIDs, now, conn)
+            # also of messages that are in quarantine: their repetition may have brought the row back to Announced
+            fileIDs = self._quarantineFiles(list(unique.values()), directoryIDs, now, conn)
             for chunk in rows.payloadChunks(new):
                 values = [rows.quarantineRow(item, fileIDs.get(item.file.lfn if item.file else ""), now) for item in chunk]
                 self._upsert("Quarantine", rows.QUARANTINE_COLUMNS, values, ["QuarantineID = QuarantineID"], conn)
@@ -236,7 +238,7 @@ class RawDataDB(LedgerReads):
         offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
         for topic, partition, offset in positions:
             offsets[topic, partition].append(offset)
-        found = set()
+        found: set[tuple[str, int, int]] = set()
         for (topic, partition), wanted in offsets.items():
             for chunk in rows.chunks(wanted):
                 sql = (
@@ -253,19 +255,30 @@ class RawDataDB(LedgerReads):
 
         :returns: file id by LFN
         """
-        files = {item.file.lfn: item for item in items if item.file is not None and item.file.directory in directoryIDs}
-        named = {lfn: item for lfn, item in files.items() if rows.storable(item.file)}
-        values = [rows.quarantinedFileRow(directoryIDs[rows.splitLFN(lfn)[0]], item, now) for lfn, item in named.items()]
-        # the row takes the position of the message that put it there, so that its replay is recognised; nothing else of it
-        position = ("Topic", "KafkaPartition", "KafkaOffset")
-        updates = [
-            *(f"{column} = IF(State = 'Registered', {column}, VALUES({column}))" for column in position),
+        # a Conflict contradicts a row that is there, whose own announcement may still be on its way: it is left alone
+        demote = [
             "QuarantinedTime = IF(State = 'Announced', VALUES(QuarantinedTime), QuarantinedTime)",
             "State = IF(State = 'Announced', 'Quarantined', State)",
         ]
-        self._upsert("Files", (*rows.ANNOUNCED_COLUMNS, "QuarantinedTime"), values, updates, conn)
-        fileIDs = {}
-        for directory, directoryID, names in rows.groupNames(named, directoryIDs):
+        columns = (*rows.ANNOUNCED_COLUMNS, "QuarantinedTime")
+        named: dict[str, QuarantinedMessage] = {}
+        for isConflict, updates in ((False, demote), (True, ["FileID = FileID"])):
+            chosen: dict[str, QuarantinedMessage] = {}
+            for item in items:
+                file = item.file
+                if file is None or file.directory not in directoryIDs or not rows.storable(file):
+                    continue
+                if (item.reason is Reason.CONFLICT) == isConflict:
+                    chosen.setdefault(file.lfn, item)
+            values = [rows.quarantinedFileRow(directoryIDs[rows.splitLFN(lfn)[0]], item, now) for lfn, item in chosen.items()]
+            self._upsert("Files", columns, values, updates, conn)
+            named |= chosen
+        return self._fileIDs(named, directoryIDs, conn)
+
+    def _fileIDs(self, lfns: Iterable[str], directoryIDs: Mapping[str, int], conn: Any) -> dict[str, int]:
+        """Ids of these files, which have rows."""
+        fileIDs: dict[str, int] = {}
+        for directory, directoryID, names in rows.groupNames(lfns, directoryIDs):
             for chunk in rows.chunks(names):
                 # a locking read, because a plain one would not see what another receiver wrote since our first one
                 sql = (
