@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_MAX_NAME = 128
+# Type is metadata of the DFC and a column of 64 characters in the ledger; campaign and plugin keep within the same
+_MAX_NAME = 64
 _GIVEN_FIELDS = frozenset({"Type", "Campaign"})
 _RESERVED_FIELDS = _GIVEN_FIELDS | {"Directory", "FileName", "Block", "SE"}
 
@@ -136,6 +137,10 @@ def _checkBlockDirectory(policy: TypePolicy) -> None:
             f"keep {{Directory}} or {_listFields(missing)}",
         )
     spread = sorted(above - _GIVEN_FIELDS - policy.blockRule.fields)
+    fromName = [field for field in spread if field not in policy.directoryPattern.fields]
+    if fromName:
+        remedy = f"put {{{fromName[0]}}} below the fields of BlockRule"
+        _refuse(policy, "LFNRule", template, f"one block would have several directories, one for each {{{fromName[0]}}}", remedy)
     if spread:
         _refuse(
             policy,

@@ -45,6 +45,11 @@ class Candidate:
             and (entry.topic, entry.partition, entry.offset) == (message.topic, message.partition, message.offset)
         )
 
+    def saysTheSameAs(self, other: Candidate) -> bool:
+        """Whether the catalogue and the storage would have to answer alike for both."""
+        mine, others = self.announcement, other.announcement
+        return (self.lfn, mine.checksum, mine.fileSize) == (other.lfn, others.checksum, others.fileSize)
+
     def conflictWith(self, checksum: str, sizeBytes: int | None) -> str:
         """How the announcement contradicts what is known of its file; empty if it does not.
 

@@ -87,7 +87,7 @@ class IngestBatch:
     def _runRound(self, candidates: list[Candidate], outcome: _Outcome) -> list[Candidate]:
         """Bring one announcement of each file to its end, and with it those that repeat or contradict it.
 
-        :returns: announcements that contradict one which was refused: they deserve a try of their own
+        :returns: announcements that say something else than one which was refused: they deserve a try of their own
         """
         candidates = self._lookUp(candidates)
         current = self._judge(candidates, outcome)
@@ -226,19 +226,22 @@ class IngestBatch:
         """Quarantine what was refused, and compare the later announcements of a file with the one carried through."""
         for lfn, (reason, detail) in current.refused.items():
             outcome.quarantined.append(current.leaders[lfn].quarantined(reason, detail))
-        deferred = []
+        deferred: list[Candidate] = []
+        retried: set[str] = set()
         for follower in current.followers:
             leader = current.leaders[follower.lfn]
             conflict = follower.conflictWith(leader.announcement.checksum, leader.sizeBytes)
-            if follower.lfn not in current.refused:
-                if conflict:
-                    outcome.quarantined.append(follower.quarantined(Reason.CONFLICT, conflict))
+            if follower.lfn in current.refused:
+                # refused with it without asking again, unless one in between may get in and settle the matter
+                if follower.saysTheSameAs(leader) and follower.lfn not in retried:
+                    outcome.quarantined.append(follower.quarantined(*current.refused[follower.lfn]))
                 else:
-                    outcome.duplicates.append(follower.lfn)
+                    retried.add(follower.lfn)
+                    deferred.append(follower)
             elif conflict:
-                deferred.append(follower)
-            else:  # refused like the one that it repeats, without asking again
-                outcome.quarantined.append(follower.quarantined(*current.refused[follower.lfn]))
+                outcome.quarantined.append(follower.quarantined(Reason.CONFLICT, conflict))
+            else:
+                outcome.duplicates.append(follower.lfn)
         return deferred
 
     def _recordQuarantines(self, outcome: _Outcome) -> None:

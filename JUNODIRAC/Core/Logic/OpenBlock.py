@@ -26,13 +26,14 @@ class OpenBlock:
         self._catalogue = catalogue
         self._transformations = transformations
 
-    def run(self, block: Block) -> tuple[Block, bool]:
+    def run(self, block: Block, repair: bool = False) -> tuple[Block, bool]:
         """Open what is missing of a block.
 
         A destination that was added to the configuration gets its transfer here, when the block's next file comes. The
         files that the block has already reach it through the metadata query that every transfer carries, which the stock
         InputDataAgent evaluates; nothing else attaches them.
 
+        :param repair: look at directory and transfers even where the ledger vouches for them
         :returns: the block with its transfers, and whether anything was opened
         :raises BlockMismatch: if the block is known with another directory
         :raises TemporaryFailure: repeat it later
@@ -41,7 +42,7 @@ class OpenBlock:
         if known is not None and known.directory != block.directory:
             raise BlockMismatch(block, known)
         transfers = dict(known.transfers) if known is not None else {}
-        missing = [se for se in self._policy.destinations if se not in transfers]
+        missing = [se for se in self._policy.destinations if repair or se not in transfers]
         if known is not None and not missing:
             return known, False
 

@@ -115,7 +115,8 @@ class Ledger(Protocol):
 
         The row is made where there is none, and takes the message's topic, partition and offset, by which a replay is known.
         A Conflict does not touch an Announced row: that one's own announcement is still on its way.
-        The same (topic, partition, offset) twice: no change.
+        The same (topic, partition, offset) twice: the message is kept as it was the first time, and the row, which the
+        repetition may have brought back to Announced, is Quarantined again.
         """
 
     def recordSizes(self, sizesBytes: Mapping[str, int]) -> None:
