@@ -64,13 +64,17 @@ class DataReceiverAgent(AgentModule):
 
     @convertToReturnValue
     def execute(self) -> None:
-        """One bounded cycle of batches."""
+        """One bounded cycle of batches; the first one only connects.
+
+        :raises TemporaryFailure: if something is out of order at the end, so that nobody takes the cycle for a good one
+        """
+        if self._receiver is None:
+            self._receiver = self._connect()
+            return
         end = monotonic() + self._number("ConsumeSeconds", 60)
         while monotonic() < end and not self._isStopping():
-            if self._receiver is None:
-                self._connect()
-            else:
-                self._receiver.step()
+            self._receiver.step()
+        self._receiver.trouble.raiseIfLasting()
 
     def finalize(self) -> dict[str, Any]:
         """Leave the consumer group, so that another receiver takes over at once. What is not committed comes again."""
@@ -88,36 +92,29 @@ class DataReceiverAgent(AgentModule):
     def _isStopping(self) -> bool:
         return self._stop.is_set() or self.am_checkStopAgentFile()
 
-    def _wait(self, seconds: float) -> None:
-        self._stop.wait(seconds)
-
     # ------------------------------------------------------------- connecting
 
-    def _connect(self) -> None:
-        """Connect everything; if something is out of order, say so once and let a later call try again."""
-        remaining = self._startTrouble.remainingSeconds()
-        if remaining > 0:
-            self._wait(min(1.0, remaining))
-            return
+    def _connect(self) -> BatchReceiver:
+        """Connect everything. If something is out of order, the next cycle tries again."""
         try:
             policy = loadTypePolicy(self._typeName, self._vo())
             owner = productionManager(self._vo())
             ingest = self._makeIngest(policy, owner)
             self._source = self._source or self._makeSource(policy)
-        except Exception as exc:  # noqa: BLE001 database not there, bad configuration: an operator puts it right while we wait
+        except Exception as exc:
             self._startTrouble.add(exc)
-            return
+            raise
         self._startTrouble.end()
-        self._receiver = BatchReceiver(
+        self.log.notice("Receiving", f"{policy.topic} for {policy.sourceSE} as {owner.name} of {owner.group}")
+        return BatchReceiver(
             self._source,
             ingest.run,
             self.log,
             maxMessages=self._number("BatchSize", 1000),
             batchSeconds=self._number("BatchSeconds", 1),
             maxDelaySeconds=self._number("MaxRetryDelay", 60),
-            wait=self._wait,
+            wait=self._stop.wait,
         )
-        self.log.notice("Receiving", f"{policy.topic} for {policy.sourceSE} as {owner.name} of {owner.group}")
 
     def _makeIngest(self, policy: TypePolicy, owner: Owner) -> IngestBatch:
         return IngestBatch(

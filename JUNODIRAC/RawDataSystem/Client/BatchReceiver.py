@@ -9,8 +9,12 @@ from typing import Any, Protocol
 
 from JUNODIRAC.Core.Logic.IngestSummary import IngestSummary
 from JUNODIRAC.Core.Logic.Ports import Message, TemporaryFailure
+from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
+from JUNODIRAC.RawDataSystem.Client.TypePolicies import BadTypeConfiguration
 
 FIRST_DELAY_SECONDS = 1.0
+# Errors that say what is wrong and what to do; a traceback would only hide it.
+_SPEAKING = (ServiceRefusal, BadTypeConfiguration)
 
 
 class MessageSource(Protocol):
@@ -36,7 +40,7 @@ class BatchReceiver:
     :param maxMessages: size of a batch
     :param batchSeconds: longest wait for a batch to fill up
     :param maxDelaySeconds: longest time between two attempts
-    :param wait: sleeps for some seconds, less if the program is asked to stop
+    :param wait: sleeps for some seconds, less if the program is asked to stop (``threading.Event.wait``)
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class BatchReceiver:
         maxMessages: int,
         batchSeconds: float,
         maxDelaySeconds: float,
-        wait: Callable[[float], None],
+        wait: Callable[[float], object],
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._source = source
@@ -120,6 +124,7 @@ class Trouble:
         self._maxDelaySeconds = maxDelaySeconds
         self._now = now
         self._kind = ""
+        self._last = ""
         self._attempts = 0
         self._since = 0.0
         self._nextAttempt = 0.0
@@ -132,9 +137,11 @@ class Trouble:
         if kind != self._kind:
             if isinstance(exc, TemporaryFailure):
                 self._log.warn("Waiting, nothing is lost or committed meanwhile:", str(exc))
+            elif isinstance(exc, _SPEAKING):
+                self._log.error("Stopped until it is put right, nothing is lost:", str(exc))
             else:
                 self._log.exception("Stopped by an error, nothing is lost; tried again until it is put right:", lException=exc)
-        self._kind = kind
+        self._kind, self._last = kind, str(exc)
         self._attempts += 1
         delaySeconds = min(self._maxDelaySeconds, FIRST_DELAY_SECONDS * 2 ** min(self._attempts - 1, 30))
         # jitter, so that receivers that were stopped by the same thing do not come back at the same moment
@@ -145,6 +152,11 @@ class Trouble:
         if self._attempts:
             self._log.notice("Going on", f"after {self._now() - self._since:.0f} s and {self._attempts} failed attempts")
         self._kind, self._attempts, self._nextAttempt = "", 0, 0.0
+
+    def raiseIfLasting(self) -> None:
+        """:raises TemporaryFailure: with the last failure, if all is not well"""
+        if self._attempts:
+            raise TemporaryFailure("receiver", f"waiting for {self._now() - self._since:.0f} s: {self._last}")
 
     def remainingSeconds(self) -> float:
         """Time until the next attempt."""
