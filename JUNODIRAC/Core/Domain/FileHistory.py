@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.Reason import Reason
@@ -126,6 +127,47 @@ def catalogueEvents(record: CatalogueRecord) -> list[Event]:
     for se, url in sorted(record.replicas.items()):
         events.append(Event(None, "catalogue", f"replica at {se}", {"SE": se, "URL": url}))
     return events
+
+
+def transferEvents(transfers: Mapping[str, int], files: Iterable[Mapping[str, Any]], lfn: str) -> list[Event]:
+    """The file in each transfer of its block.
+
+    :param files: its rows in the Transformation System, with the field names that this uses
+    """
+    rows = {int(row["TransformationID"]): row for row in files}
+    events = []
+    for se, transformationID in sorted(transfers.items()):
+        where = f"transformation {transformationID} to {se}"
+        fields: dict[str, object] = {"SE": se, "TransformationID": transformationID}
+        row = rows.get(transformationID)
+        if row is None:
+            events.append(Event(None, "transformation", f"{lfn} is not attached to {where}", fields))
+            continue
+        task, errors = int(row.get("TaskID") or 0), int(row.get("ErrorCount") or 0)
+        fields |= {"Status": row["Status"], "TaskID": task or None, "ErrorCount": errors}
+        inTask = f", task {task}" if task else ", in no task yet"
+        what = f"file {row['Status']} in {where}{inTask}, {errors} errors"
+        events.append(Event(asUTC(row.get("InsertedTime")), "transformation", f"attached to {where}", dict(fields)))
+        events.append(Event(asUTC(row.get("LastUpdate")), "transformation", what, fields))
+    return events
+
+
+def taskEvents(tasks: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """The tasks that carry the file; their external id is the request's."""
+    events = []
+    for task in tasks:
+        name = f"task {task['TaskID']} of transformation {task['TransformationID']} to {task['TargetSE']}"
+        fields = {"TransformationID": task["TransformationID"], "TaskID": task["TaskID"], "Status": task["ExternalStatus"]}
+        fields["RequestID"] = task["ExternalID"]
+        events.append(Event(asUTC(task.get("CreationTime")), "task", f"{name} created", dict(fields)))
+        what = f"{name}: {task['ExternalStatus']}, request {task['ExternalID'] or 'not yet made'}"
+        events.append(Event(asUTC(task.get("LastUpdateTime")), "task", what, fields))
+    return events
+
+
+def asUTC(value: object) -> datetime | None:
+    """DIRAC's services give naive times in UTC."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else None
 
 
 def _recordFields(record: QuarantineRecord) -> dict[str, object]:

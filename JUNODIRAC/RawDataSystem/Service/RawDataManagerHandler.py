@@ -1,0 +1,176 @@
+"""The service that tells how raw data are, and through which people change something.
+
+Everyone in the Registry may read, and only groups with the property ProductionManagement may change: both stand here as well
+as in the configuration, so that a forgotten Authorization section opens nothing.
+
+.. literalinclude:: ../ConfigTemplate.cfg
+  :start-after: ##BEGIN RawDataManager
+  :end-before: ##END
+  :dedent: 2
+  :caption: RawDataManager options
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from DIRAC import S_ERROR, S_OK
+from DIRAC.ConfigurationSystem.Client.Config import gConfig
+from DIRAC.ConfigurationSystem.Client.Helpers.Registry import getVOForGroup
+from DIRAC.Core.DISET.RequestHandler import RequestHandler
+from DIRAC.Core.Security.Properties import SecurityProperty
+from DIRAC.Core.Utilities.ReturnValues import SErrorException, convertToReturnValue
+
+from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
+from JUNODIRAC.Core.Logic.OpenBlock import BlockMismatch
+from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+from JUNODIRAC.RawDataSystem.Client.BlockOpener import BlockOpener, UnknownBlock, knownBlock, transferPlan
+from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
+from JUNODIRAC.RawDataSystem.Client.Overview import Overview
+from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
+from JUNODIRAC.RawDataSystem.Client.TransferMonitor import TransferMonitor
+from JUNODIRAC.RawDataSystem.Client.TypePolicies import BadTypeConfiguration, loadTypePolicy
+from JUNODIRAC.RawDataSystem.DB.RawDataDB import LedgerMismatch, RawDataDB
+
+READERS = ["authenticated"]
+MANAGERS = [SecurityProperty.PRODUCTION_MANAGEMENT.value]
+
+_DEFAULT_LIMIT = 200
+_MAX_LIMIT = 5000
+# Failures that explain themselves: their text goes to the caller as it is, without Python's decoration.
+_EXPLAINED = (TemporaryFailure, ServiceRefusal, BadTypeConfiguration, UnknownBlock, BlockMismatch, LedgerMismatch)
+
+
+def answer(func: Any) -> Any:
+    """``convertToReturnValue`` with clean messages for failures that explain themselves."""
+
+    @functools.wraps(func)
+    def explained(self: Any, *args: Any) -> Any:
+        try:
+            return func(self, *args)
+        except _EXPLAINED as error:
+            raise SErrorException(str(error)) from error
+
+    return convertToReturnValue(explained)
+
+
+class RawDataManagerHandler(RequestHandler):
+    """RawData/RawDataManager."""
+
+    ledger: RawDataDB
+
+    @classmethod
+    def initializeHandler(cls, serviceInfoDict: dict[str, Any]) -> Any:
+        """Connect to the ledger."""
+        try:
+            cls.ledger = RawDataDB(parentLogger=cls.log)
+        except RuntimeError as error:
+            return S_ERROR(str(error))
+        return S_OK()
+
+    auth_getBlockStatus = READERS
+    types_getBlockStatus = [str, str]
+
+    @answer
+    def export_getBlockStatus(self, blockName: str, typeName: str, limit: int = _DEFAULT_LIMIT) -> dict[str, Any]:
+        """Blocks x sites.
+
+        :param blockName: empty for all
+        :param typeName: empty for all
+        :param limit: number of blocks at most, the newest are given
+        :returns: Blocks (see BlockStatus.toDict), Total number of blocks that match, Quarantine (announcements by Type
+            and reason) and Unavailable (what could not be asked, in words)
+        """
+        total = self.ledger.countBlocks(blockName, typeName)
+        if blockName and not total:
+            raise UnknownBlock(typeName, blockName)
+        blocks = self.ledger.readBlocks(blockName, typeName, min(max(int(limit), 1), _MAX_LIMIT))
+        overview = Overview(TransferMonitor())
+        statuses = [status.toDict() for status in overview.blockStatus(blocks)]
+        return {
+            "Blocks": statuses,
+            "Total": total,
+            "Quarantine": self.ledger.countQuarantine(),
+            "Unavailable": overview.unavailable,
+        }
+
+    auth_getFileHistory = READERS
+    types_getFileHistory = [str]
+
+    @answer
+    def export_getFileHistory(self, lfn: str) -> dict[str, Any]:
+        """Everything known of one file.
+
+        :returns: LFN, Type, Block, State, Fields, Transfers, Events in time order and Unavailable
+        """
+        file = self.ledger.readFile(lfn)
+        byName = self.ledger.readQuarantineByName(lfn.rpartition("/")[2])
+        overview = Overview(TransferMonitor())
+        events = overview.fileHistory(lfn, file, byName)
+        if not events and not overview.unavailable:
+            raise SErrorException(f"{lfn} is not known: never announced under this name, and not in the file catalogue")
+        return {
+            "LFN": lfn,
+            "Type": file.typeName if file else None,
+            "Block": file.block if file else None,
+            "State": file.state.value if file else None,
+            "Fields": dict(file.fields) if file else {},
+            "Transfers": dict(file.transfers) if file else {},
+            "Events": [event.toDict() for event in events],
+            "Unavailable": overview.unavailable,
+        }
+
+    auth_getTransferPlan = READERS
+    types_getTransferPlan = [str, str]
+
+    @answer
+    def export_getTransferPlan(self, blockName: str, typeName: str) -> dict[str, Any]:
+        """What openTransfers would make sure of: Block, Type, Directory, Transfers (name and known id by SE)."""
+        policy = self._policy(typeName)
+        return transferPlan(policy, knownBlock(self.ledger, policy, blockName))
+
+    auth_openTransfers = MANAGERS
+    types_openTransfers = [str, str, str]
+
+    @answer
+    def export_openTransfers(self, blockName: str, typeName: str, reason: str) -> dict[str, Any]:
+        """Open or repair a block: directory metadata, a transfer to each configured destination, its files in them.
+
+        :param reason: why, for the journal
+        :returns: Directory, Transfers, Files
+        """
+        credentials = self._managerCredentials()
+        if not reason.strip():
+            raise SErrorException("a change needs a reason, which is kept in the journal")
+        policy = self._policy(typeName)
+        block = knownBlock(self.ledger, policy, blockName)
+        # before the change: one that was cut short must be in the journal too
+        self.ledger.recordJournal(
+            credentials.get("username", "unknown"),
+            credentials.get("group", "unknown"),
+            "openTransfers",
+            f"{typeName}/{blockName}",
+            reason,
+        )
+        return BlockOpener(policy, self.ledger, productionManager(self._vo())).open(block)
+
+    # ---- who asks
+
+    def _managerCredentials(self) -> dict[str, Any]:
+        """The caller, who must be a production manager whatever the configuration's Authorization section says."""
+        credentials: dict[str, Any] = self.getRemoteCredentials()
+        if SecurityProperty.PRODUCTION_MANAGEMENT not in credentials.get("properties", []):
+            group = credentials.get("group", "none")
+            raise SErrorException(
+                f"group {group} may not change blocks: this needs the property {MANAGERS[0]};"
+                " use a proxy of a group that has it (dirac-proxy-init -g GROUP)"
+            )
+        return credentials
+
+    def _vo(self) -> str:
+        group = self.getRemoteCredentials().get("group", "")
+        return str(getVOForGroup(group) or gConfig.getValue("/DIRAC/VirtualOrganization", ""))
+
+    def _policy(self, typeName: str) -> TypePolicy:
+        return loadTypePolicy(typeName, self._vo())

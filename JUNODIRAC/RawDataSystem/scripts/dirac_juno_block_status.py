@@ -1,0 +1,132 @@
+"""
+Show how far blocks are at each of their destinations
+
+For each block and site: the registered files, those with a replica at the site, per cent, bytes at the site, the
+transformation with its status and its files by status. A block is complete at a site when all its files have a replica
+there and the transformation has finished with all of them.
+
+Usage:
+  dirac-juno-block-status [options] [BLOCK]
+
+Arguments:
+  BLOCK: name of a block, for example 20230302; all blocks if it is not given
+
+Example:
+  $ dirac-juno-block-status 20230302 --type Raw
+  $ dirac-juno-block-status --watch
+  $ dirac-juno-block-status --json | jq '.Blocks[] | select(.Complete | not) | .Block'
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from DIRAC.Core.Base.Script import Script
+
+from JUNODIRAC.Core.Utilities.TextTable import Cell, formatBytes, paint, renderTable
+
+if TYPE_CHECKING:
+    from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandLine
+
+TITLES = ("Block", "Type", "Site", "Files", "Done", "%", "Bytes", "Transf.", "Status", "Files of the transformation")
+NUMBERS = ("Files", "Done", "%", "Bytes", "Transf.")
+_CLEAR = "\033[H\033[2J"
+
+
+def statusText(answer: dict[str, Any], colour: bool) -> str:
+    """The service's answer as a table, with what is noteworthy below it."""
+    rows = [row for block in answer["Blocks"] for row in _rowsOf(block)]
+    lines = [renderTable(TITLES, rows, NUMBERS, colour) if rows else "no blocks"]
+    for block in answer["Blocks"]:
+        for number, what in ((block["Announced"], "announced and not yet registered"), (block["Quarantined"], "quarantined")):
+            if number:
+                lines.append(paint(f"{block['Type']} {block['Block']}: {number} file(s) {what}", "busy", colour))
+    for typeName, reasons in sorted(answer["Quarantine"].items()):
+        counts = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+        lines.append(f"refused announcements of {typeName}, ever: {counts}")
+    if answer["Total"] > len(answer["Blocks"]):
+        lines.append(f"the newest {len(answer['Blocks'])} of {answer['Total']} blocks; name a block or use --limit for others")
+    lines += [paint(f"not available: {text}", "bad", colour) for text in answer["Unavailable"]]
+    return "\n".join(lines)
+
+
+def allComplete(answer: dict[str, Any]) -> bool:
+    """Whether there is nothing left to wait for."""
+    blocks = answer["Blocks"]
+    return bool(blocks) and not answer["Unavailable"] and all(block["Complete"] for block in blocks)
+
+
+def _rowsOf(block: dict[str, Any]) -> list[list[Cell]]:
+    head = [Cell(block["Block"]), Cell(block["Type"])]
+    if not block["Sites"]:
+        return [[*head, Cell("-", "dim"), Cell(str(block["Files"])), *[Cell("")] * 4, Cell(block["State"], "dim"), Cell("")]]
+    rows = []
+    for site in block["Sites"]:
+        style = "good" if site["Complete"] else "busy"
+        percent = "?" if site["Percent"] is None else f"{site['Percent']:.1f}"
+        counts = site["TransformationFiles"]
+        detail = "?" if counts is None else ", ".join(f"{status} {count}" for status, count in sorted(counts.items()))
+        rows.append(
+            [
+                *head,
+                Cell(site["SE"]),
+                Cell(str(site["Files"])),
+                Cell("?" if site["Done"] is None else str(site["Done"]), style),
+                Cell(percent, style),
+                Cell(formatBytes(site["DoneBytes"])),
+                Cell(str(site["TransformationID"])),
+                Cell(site["TransformationStatus"] or "?"),
+                Cell(detail),
+            ]
+        )
+    return rows
+
+
+def showStatus(command: CommandLine) -> int:
+    """The command."""
+    from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandError, ServiceDown
+
+    blockName = command.arguments[0] if command.arguments else ""
+    try:
+        limit, interval = int(command.switch("limit", "200")), float(command.switch("interval", "5"))
+    except ValueError as error:
+        raise CommandError(f"--limit and --interval are numbers: {error}") from error
+    watch, seen = "watch" in command.switches, False
+    while True:
+        try:
+            answer = command.call("getBlockStatus", blockName, command.switch("type"), limit)
+        except ServiceDown as error:
+            if not (watch and seen):
+                raise
+            command.warn(f"{error}; asking again")
+        else:
+            seen = True
+            isLast = not watch or allComplete(answer)
+            if command.wantsJSON and isLast:
+                command.writeJSON(answer)
+            elif not command.wantsJSON:
+                clear = _CLEAR if watch and command.isTerminal else ""
+                command.write(clear + statusText(answer, command.isTerminal))
+            if isLast:
+                return 0
+        time.sleep(max(interval, 1.0))
+
+
+@Script()
+def main() -> int:
+    """Entry point."""
+    Script.registerSwitch("", "type=", "only blocks of this Type, for example Raw")
+    Script.registerSwitch("", "watch", "show again and again until all is complete")
+    Script.registerSwitch("", "interval=", "seconds between two looks with --watch (default 5)")
+    Script.registerSwitch("", "limit=", "show at most so many blocks, the newest (default 200)")
+    Script.registerSwitch("", "json", "one JSON document instead of a table; with --watch when all is complete")
+    Script.registerArgument("BLOCK: name of a block, for example 20230302", mandatory=False)
+    from JUNODIRAC.RawDataSystem.Client.CommandLine import runCommand
+
+    return runCommand(showStatus)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from JUNODIRAC.Core.Domain.BlockStatus import (
+    DirectoryUsage,
+    LedgerBlock,
+    SiteStatus,
+    TransferState,
+    Usage,
+    assembleBlockStatus,
+)
+from JUNODIRAC.Core.Domain.FileState import FileState
+
+COUNTS = {FileState.REGISTERED: 10, FileState.QUARANTINED: 1}
+BLOCK = LedgerBlock("Raw", "20230302", "/juno/raw/2023/0302", "Open", None, COUNTS, {FileState.REGISTERED: 1000}, {"JINR-EOS": 7})
+
+
+def usage(files: int) -> dict[str, DirectoryUsage]:
+    return {BLOCK.directory: DirectoryUsage(Usage(10, 1000), {"JINR-EOS": Usage(files, 100 * files)})}
+
+
+def statusOf(done: int, **files: int):
+    (status,) = assembleBlockStatus([BLOCK], usage(done), {7: TransferState("Active", files)})
+    return status
+
+
+def test_a_site_is_complete_when_all_files_have_a_replica_and_are_processed():
+    status = statusOf(10, Processed=10)
+    assert status.complete
+    assert status.sites[0].percent == 100.0
+    assert status.sites[0].doneBytes == 1000
+
+
+@pytest.mark.parametrize(
+    ("done", "files"),
+    [
+        (9, {"Processed": 10}),
+        (11, {"Processed": 10}),
+        (10, {"Processed": 9}),
+        (10, {"Processed": 9, "Assigned": 1}),
+        (10, {"Processed": 10, "Problematic": 1}),
+        (10, {}),
+    ],
+)
+def test_a_site_is_not_complete_while_replicas_or_transformation_lack_or_exceed_something(done, files):
+    assert not statusOf(done, **files).complete
+
+
+def test_a_block_with_files_that_wait_for_registration_is_not_complete():
+    waiting = LedgerBlock(**{**vars(BLOCK), "fileCounts": {**COUNTS, FileState.ANNOUNCED: 1}})
+    (status,) = assembleBlockStatus([waiting], usage(10), {7: TransferState("Active", {"Processed": 10})})
+    assert status.sites[0].complete
+    assert not status.complete
+
+
+def test_a_block_without_destinations_or_files_is_not_complete():
+    empty = LedgerBlock("Raw", "x", "/juno/x", "Open", None, transfers={"JINR-EOS": 7})
+    nowhere = LedgerBlock("Raw", "y", "/juno/y", "Known", None, COUNTS)
+    for status in assembleBlockStatus([empty, nowhere], {}, {7: TransferState("Active")}):
+        assert not status.complete
+
+
+def test_what_could_not_be_asked_is_none_and_never_complete():
+    (status,) = assembleBlockStatus([BLOCK], None, None)
+    document = status.toDict()
+    site = document["Sites"][0]
+    assert (document["Catalogued"], site["Done"], site["Percent"], site["TransformationStatus"]) == (None, None, None, None)
+    assert not status.complete
+
+
+def test_a_directory_that_the_catalogue_lacks_is_empty_and_a_lost_transformation_is_named():
+    (status,) = assembleBlockStatus([BLOCK], {}, {})
+    assert (status.sites[0].done, status.catalogued, status.sites[0].transfer.status) == (0, Usage(0, 0), "Deleted")
+
+
+def test_a_status_is_one_json_document():
+    document = json.loads(json.dumps(statusOf(9, Processed=9).toDict()))
+    assert (document["Files"], document["Quarantined"], document["Sites"][0]["Percent"]) == (10, 1, 90.0)
+
+
+@given(st.integers(1, 10**8), st.data())
+def test_100_percent_is_shown_only_when_every_file_is_there(files, data):
+    done = data.draw(st.integers(0, files))
+    site = SiteStatus("JINR-EOS", 7, files, done, 0, None)
+    assert (site.percent == 100.0) == (done == files)
