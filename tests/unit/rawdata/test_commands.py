@@ -9,7 +9,7 @@ import pytest
 from DIRAC.Core.Utilities.DErrno import ENOAUTH
 
 from JUNODIRAC.Core.Utilities.TextTable import Cell, formatBytes, renderTable
-from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandError, CommandLine, ServiceDown, failureOf, runCommand
+from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandError, CommandLine, ServiceDown, failureOf
 from JUNODIRAC.RawDataSystem.scripts import dirac_juno_block, dirac_juno_block_status, dirac_juno_file_history
 
 SITE = {
