@@ -106,8 +106,6 @@ class DFCCatalogue:
         result = self._client.addFile({lfn: dict(entry) for lfn, entry in entries.items()})
         if not result["OK"]:
             refusedAll = str(result["Message"])
-            if isUnavailable(refusedAll, int(result.get("Errno") or 0)):
-                raise TemporaryFailure(COMPONENT, refusedAll)
             if "Unauthorized" in refusedAll:
                 raise ServiceRefusal(COMPONENT, refusedAll)
             refused = dict.fromkeys(entries, refusedAll)

@@ -20,7 +20,7 @@ _NOT_REACHABLE = re.compile(
     r"(can't|could not|cannot) connect|error connecting|connection (refused|reset|timeout|closed|seems stalled|aborted)"
     r"|peer closed connection|timed out|timeout|while (reading from|sending to) peer|while sending data|while receiving data"
     r"|error while sending|error in (handhsake|handshake|acceptconnection|_read|_write)|unknown unrecoverable error from socket"
-    r"|dns lookup failed|client disconnected|maximum number of connections|is not up in this server|broken pipe"
+    r"|DISET Error|dns lookup failed|client disconnected|maximum number of connections|is not up in this server|broken pipe"
     r"|cannot get url for|url for service .* not found|failed to get (list of )?urls?|no route to host|network is unreachable"
     r"|could not decode received data|server error while loading handler",
     re.IGNORECASE,

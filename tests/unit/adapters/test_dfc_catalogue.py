@@ -144,6 +144,15 @@ def test_a_catalogue_out_of_order_is_not_bisected(message):
     assert len(client.batches) == 1
 
 
+def test_a_database_out_of_order_blames_no_file():
+    """The catalogue gives such a failure as the reason of each file."""
+    client = FakeDFC()
+    reason = "MySQL Error ( 1131 : Execution failed.: ((2006, 'Server has gone away') ))"
+    client.addFile = lambda entries: S_OK({"Successful": {}, "Failed": dict.fromkeys(entries, reason)})
+    with pytest.raises(TemporaryFailure):
+        catalogue(client).registerFiles(files(10), SOURCE)
+
+
 def test_an_unauthorized_caller_blames_no_file():
     client = FakeDFC()
     client.down = "Unauthorized query ( 1111 : Unauthorized query)"

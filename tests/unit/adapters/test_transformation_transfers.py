@@ -146,7 +146,7 @@ def test_a_transfer_that_somebody_stopped_stays_stopped():
 def test_files_are_attached_once_each_and_in_chunks_that_the_service_takes():
     client = FakeTS()
     lfns = [f"/juno/f{number}" for number in range(25_000)]
-    transfers(client, filesPerCall=1_000_000).attachFiles(4, lfns + lfns[:10])
+    transfers(client, filesPerCall=1_000_000).attachFiles(4, lfns[:10] + lfns)
     assert client.attached[4] == set(lfns)
     assert max(client.chunks) <= 10_000
 
