@@ -22,9 +22,10 @@ class UnknownBlock(Exception):
     """No file of this block was ever announced."""
 
     def __init__(self, typeName: str, name: str) -> None:
+        what = f"block {name} of Type {typeName}" if typeName else f"block {name}"
         super().__init__(
-            f"no block {name} of Type {typeName or 'any'} is known to the ledger: a block exists from its first announcement on;"
-            " compare the name with dirac-juno-block-status"
+            f"the ledger knows no {what}: a block exists from its first announcement on;"
+            " compare the name with the list of dirac-juno-block-status"
         )
 
 
