@@ -66,7 +66,7 @@ class DataReceiverAgent(AgentModule):
     def execute(self) -> None:
         """One bounded cycle of batches; the first one only connects.
 
-        :raises TemporaryFailure: if something is out of order at the end, so that nobody takes the cycle for a good one
+        If something is out of order at the end, it fails with that, so that nobody takes the cycle for a good one.
         """
         if self._receiver is None:
             self._receiver = self._connect()

@@ -124,7 +124,7 @@ class Trouble:
         self._maxDelaySeconds = maxDelaySeconds
         self._now = now
         self._kind = ""
-        self._last = ""
+        self._last: Exception | None = None
         self._attempts = 0
         self._since = 0.0
         self._nextAttempt = 0.0
@@ -141,7 +141,7 @@ class Trouble:
                 self._log.error("Stopped until it is put right, nothing is lost:", str(exc))
             else:
                 self._log.exception("Stopped by an error, nothing is lost; tried again until it is put right:", lException=exc)
-        self._kind, self._last = kind, str(exc)
+        self._kind, self._last = kind, exc
         self._attempts += 1
         delaySeconds = min(self._maxDelaySeconds, FIRST_DELAY_SECONDS * 2 ** min(self._attempts - 1, 30))
         # jitter, so that receivers that were stopped by the same thing do not come back at the same moment
@@ -151,12 +151,12 @@ class Trouble:
         """All is well; says so if it was not."""
         if self._attempts:
             self._log.notice("Going on", f"after {self._now() - self._since:.0f} s and {self._attempts} failed attempts")
-        self._kind, self._attempts, self._nextAttempt = "", 0, 0.0
+        self._kind, self._last, self._attempts, self._nextAttempt = "", None, 0, 0.0
 
     def raiseIfLasting(self) -> None:
-        """:raises TemporaryFailure: with the last failure, if all is not well"""
-        if self._attempts:
-            raise TemporaryFailure("receiver", f"waiting for {self._now() - self._since:.0f} s: {self._last}")
+        """Raise the last failure, if all is not well."""
+        if self._last is not None:
+            raise self._last
 
     def remainingSeconds(self) -> float:
         """Time until the next attempt."""

@@ -13,8 +13,13 @@ from JUNODIRAC.Core.Logic.Ports import Message, TemporaryFailure
 # What our own options must be, whatever the configuration says: an offset is committed only after the outcome of its
 # message is durable, and a group that starts for the first time must see every announcement that the topic still has.
 _FIXED = {"enable.auto.commit": False, "enable.auto.offset.store": False, "auto.offset.reset": "earliest"}
-# A topic that does not exist yet is noticed within this time of its creation.
-_DEFAULTS = {"topic.metadata.refresh.interval.ms": 10_000, "client.id": "junodirac", "log.connection.close": False}
+_DEFAULTS = {
+    "client.id": "junodirac",
+    # a topic that does not exist yet is noticed within this time of its creation
+    "topic.metadata.refresh.interval.ms": 10_000,
+    # librdkafka writes to stderr; what it has to say comes as errors too, and those we log
+    "log_level": 2,
+}
 _HARMLESS = frozenset({KafkaError._PARTITION_EOF, KafkaError._MAX_POLL_EXCEEDED})
 _NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 _PROBE_SECONDS = 5.0
@@ -148,6 +153,8 @@ class KafkaSource:
         elif error.code() == KafkaError._TRANSPORT and not error.fatal():
             # one broker of several; when it is all of them, _ALL_BROKERS_DOWN comes too
             self._log.verbose("Kafka broker", error.str())
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._trouble = "no broker answers"  # librdkafka's own text is "0/2 brokers are down"
         else:
             self._trouble = error.str()
 
