@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,14 @@ from DIRAC.Core.Utilities.List import breakListIntoChunks
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 
 _FILES_PER_CALL = 20
+# XRootD's client tries for two minutes a connection, five times over, before it says that a server does not answer. The
+# receiver must be able to stop, and to stay in its consumer group, meanwhile. What the environment has already is kept.
+_XROOTD_PATIENCE = {
+    "XRD_CONNECTIONWINDOW": "15",  # seconds for a connection
+    "XRD_CONNECTIONRETRY": "1",  # attempts
+    "XRD_STREAMERRORWINDOW": "30",  # seconds until a server that failed is asked again
+    "XRD_REQUESTTIMEOUT": "60",  # seconds for an answer
+}
 
 
 def _diracStorageElement(name: str, vo: str) -> Any:
@@ -32,6 +41,8 @@ class SourceStorage:
     def __init__(
         self, seName: str, vo: str, threads: int = 8, storageElement: Callable[[str, str], Any] = _diracStorageElement
     ) -> None:
+        for name, value in _XROOTD_PATIENCE.items():
+            os.environ.setdefault(name, value)
         self._seName = seName
         self._vo = vo
         self._threads = max(1, threads)
