@@ -27,6 +27,7 @@ sys.path.insert(0, str(TESTBED))
 fts3 = pytest.importorskip("fts3.rest.client.easy")
 pytest.importorskip("gfal2")
 
+import psutil  # noqa: E402
 from cryptography import x509  # noqa: E402
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: E402
@@ -481,6 +482,23 @@ def test_every_file_ends_finished_although_the_server_is_killed_in_the_middle(co
     job = finished(context, job_id, 120)
     assert {entry["file_state"] for entry in job["files"]} == {"FINISHED"}
     assert {lfn: target.adler32(lfn) for lfn in lfns} == checksums
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_copy_outlives_the_server_even_if_it_hangs(context, standin, storages, number):
+    source, target = storages
+    checksum = source.put("/orphan.dat", 20_000_000)
+    pairs = [(source.url("/orphan.dat"), target.url(f"/orphan/{copy}.dat"), checksum) for copy in range(4)]
+    pairs.append((source.url("/orphan.dat"), f"root://127.0.0.1:{free_port()}//eos/orphan.dat", checksum))
+    job_id = submit(context, pairs)
+    server = psutil.Process(standin.process.pid)
+    wait_for(lambda: len(server.children(recursive=True)) >= 6, 10, "five copies under their helper")
+    time.sleep(1)
+    children = server.children(recursive=True)
+    standin.end(number)
+    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), 2, "all copies are gone")
+    standin.start()
+    fts3.cancel(context, job_id)
 
 
 def test_sigterm_ends_cleanly_and_keeps_jobs_rules_and_delegation(context, standin, storages):

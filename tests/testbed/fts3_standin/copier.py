@@ -6,12 +6,12 @@ destination is removed unless the job has ``disable_cleanup``. DIRAC's jobs have
 and the overwrite of the next attempt deals with it. (XRootD's client itself removes a target whose checksum was wrong.)
 """
 
-import ctypes
 import errno
 import os
+import select
 import signal
-import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +26,6 @@ from .states import default_timeout_seconds, is_recoverable, reason_text
 from .store import Outcome
 from .submission import split_checksum
 
-_PR_SET_PDEATHSIG = 1
 _CHUNK_BYTES = 1 << 20
 
 #: Sent to the scheduler once the destination was found free (or freed) and the copy begins.
@@ -63,12 +62,10 @@ class CopyError(Exception):
         self.scope, self.code, self.message = scope, code, message
 
 
-def run_copy(task: CopyTask, connection: Connection, parent_pid: int) -> None:
+def run_copy(task: CopyTask, connection: Connection) -> None:
     """Entry point of the process: sends :data:`WRITING`, then an :class:`~fts3_standin.store.Outcome`."""
-    _die_with_parent()
+    _die_with_reader(connection)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if not _is_running(parent_pid):
-        sys.exit(1)
     os.environ["X509_USER_PROXY"] = task.proxy_path
     # The XRootD client looks up the name of each address. Where no name server answers, or one that drops requests that come in
     # numbers, each lookup would take the resolver's 5 s, several times a copy.
@@ -94,22 +91,24 @@ def run_copy(task: CopyTask, connection: Connection, parent_pid: int) -> None:
         recoverable = is_recoverable(error.scope, error.code, error.message)
         outcome = Outcome(False, reason, recoverable, size, time.monotonic() - started)
     connection.send(outcome)
-    connection.close()
     # The XRootD client's threads are of no use any more and may take seconds to end.
     os._exit(0)
 
 
-def _die_with_parent() -> None:
-    """Without this a killed server would leave copies behind that write to the same places as those made after its restart."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _die_with_reader(connection: Connection) -> None:
+    """End this process when the server is gone, seen by the closing of the other end of its pipe.
 
+    Without this a killed server would leave copies behind that write to the same places as those made after its restart. The
+    kernel's "signal on the parent's death" is no help: the parent is the helper that forks, and it lives as long as its children.
+    """
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(connection.fileno(), 0)  # an error (no reader left) is always reported
+        poll.poll()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _stat(context: Any, url: str, scope: str) -> Any:

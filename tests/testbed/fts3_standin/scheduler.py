@@ -61,7 +61,7 @@ class CopyProcess:
 
     def __init__(self, task: CopyTask) -> None:
         self.connection, child = self._context.Pipe(duplex=False)
-        self._process = self._context.Process(target=run_copy, args=(task, child, os.getpid()), daemon=True)
+        self._process = self._context.Process(target=run_copy, args=(task, child), daemon=True)
         self._process.start()
         child.close()
 

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS files (
   priority INTEGER NOT NULL, reason TEXT, recoverable INTEGER, retry_count INTEGER NOT NULL DEFAULT 0, retry_at REAL NOT NULL DEFAULT 0,
   start_time REAL, finish_time REAL, filesize INTEGER, tx_seconds REAL,
   writing INTEGER NOT NULL DEFAULT 0,         -- the destination was found free (or freed) and our own copy began
-  resumed REAL NOT NULL DEFAULT 0             -- when a restart broke off such a copy: what is there is ours, we may overwrite it
+  resumed INTEGER NOT NULL DEFAULT 0          -- a restart broke off such a copy: what is there is ours, we may overwrite it
 );
 CREATE INDEX IF NOT EXISTS files_by_link ON files (state, source_host, dest_host, priority DESC, file_id);
 CREATE INDEX IF NOT EXISTS files_by_job ON files (job_id);

@@ -22,12 +22,8 @@ from .states import (
 )
 from .submission import Submission, storage_element, storage_host
 
-#: After a restart: seconds until a copy that was broken off is begun again, and for how long its destination may be busy without
-#: that counting as a failure. XRootD refuses a second writer until it has noticed that the first one's client is gone; most often
-#: this takes no time, but more than 10 s were seen. (The copies of a real FTS3 outlive its server and do not meet this.)
-RESUME_GRACE_SECONDS = 5.0
-RESUME_PATIENCE_SECONDS = 120.0
-_BUSY_DESTINATION = "already opened by"
+#: Seconds after a restart until a copy that was broken off is begun again: the storage has to notice that its client is gone.
+RESUME_GRACE_SECONDS = 1.0
 
 _LIVE_SQL = ",".join(f"'{state}'" for state in sorted(LIVE_FILE_STATES))
 
@@ -210,7 +206,7 @@ class Store(CredentialStore):
             ).fetchone()
             if row["state"] == FileState.CANCELED:
                 return FileState.CANCELED
-            target, retry_at, used = self._after_attempt(row, outcome)
+            target, retry_at = self._after_attempt(row, outcome)
             check_transition(FileState(row["state"]), target)
             db.execute(
                 "UPDATE files SET state=?, reason=?, recoverable=?, filesize=COALESCE(?, filesize), tx_seconds=?,"
@@ -218,7 +214,7 @@ class Store(CredentialStore):
                 (
                     target, outcome.reason or None, None if outcome.ok else outcome.recoverable, outcome.filesize,
                     outcome.tx_seconds, None if target == FileState.SUBMITTED else self.clock(), retry_at,
-                    used, file_id,
+                    target == FileState.SUBMITTED, file_id,
                 ),
             )  # fmt: skip
             if target == FileState.FAILED:
@@ -226,17 +222,14 @@ class Store(CredentialStore):
             self._refresh_job(db, row["job_id"])
         return target
 
-    def _after_attempt(self, row: sqlite3.Row, outcome: Outcome) -> tuple[FileState, float, int]:
+    def _after_attempt(self, row: sqlite3.Row, outcome: Outcome) -> tuple[FileState, float]:
         """
-        :returns: (next state, when it may be tried again, retries used up)
+        :returns: (next state, when it may be tried again)
         """
-        now = self.clock()
         if outcome.ok:
-            return FileState.FINISHED, 0.0, 0
-        if _BUSY_DESTINATION in outcome.reason and now - row["resumed"] < RESUME_PATIENCE_SECONDS:
-            return FileState.SUBMITTED, now + RESUME_GRACE_SECONDS, 0
+            return FileState.FINISHED, 0.0
         delay = retry_after_seconds(row["retry"], row["retry_count"], outcome.recoverable, row["retry_delay"], self.retry_delay)
-        return (FileState.FAILED, 0.0, 0) if delay is None else (FileState.SUBMITTED, now + delay, 1)
+        return (FileState.FAILED, 0.0) if delay is None else (FileState.SUBMITTED, self.clock() + delay)
 
     @staticmethod
     def _use_next_source(db: sqlite3.Connection, row: sqlite3.Row) -> None:
@@ -278,9 +271,9 @@ class Store(CredentialStore):
             rows = db.execute("SELECT file_id, job_id FROM files WHERE state IN ('READY','ACTIVE')").fetchall()
             db.execute(
                 "UPDATE files SET state='SUBMITTED', start_time=NULL, writing=0,"
-                " resumed=CASE writing WHEN 1 THEN ? ELSE resumed END,"
+                " resumed=resumed OR writing,"
                 " retry_at=CASE writing WHEN 1 THEN ? ELSE 0 END WHERE state IN ('READY','ACTIVE')",
-                (self.clock(), self.clock() + RESUME_GRACE_SECONDS),
+                (self.clock() + RESUME_GRACE_SECONDS,),
             )
             for job_id in {row["job_id"] for row in rows}:
                 self._refresh_job(db, job_id)

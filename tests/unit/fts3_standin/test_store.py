@@ -162,22 +162,6 @@ def test_after_a_restart_nothing_is_lost_and_what_was_under_way_is_done_again(tm
     assert again.requeue_interrupted() == 0
 
 
-def test_a_destination_that_is_still_busy_after_a_restart_costs_no_retry_for_a_while(store, clock):
-    busy = Outcome(False, "TRANSFER [35] Output file /x is already opened by 1 writer; open denied.")
-    job_id = add(store, retry=-1)
-    (file_id,) = startable(store)
-    begin(store, file_id)
-    store.mark_writing(file_id)
-    store.requeue_interrupted()
-    clock.now += 100
-    begin(store, file_id)
-    assert store.finish(file_id, busy) == FileState.SUBMITTED
-    assert store.files(job_id)[0]["retry_count"] == 0
-    clock.now += 100
-    begin(store, file_id)
-    assert store.finish(file_id, busy) == FileState.FAILED
-
-
 def test_the_database_with_its_private_keys_is_readable_by_its_owner_only(tmp_path):
     Store(tmp_path / "db").close()
     assert (tmp_path / "db").stat().st_mode & 0o077 == 0
