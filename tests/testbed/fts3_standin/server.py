@@ -59,7 +59,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--state", required=True, type=Path, help="folder for jobs, proxies and rules; made if missing")
     parser.add_argument("--parallel", type=int, default=20, help="copies at the same time")
     parser.add_argument(
-        "--per-link", type=int, default=0, help="copies at the same time from one host to another (0: as --parallel)"
+        "--per-link", type=int, default=0, help="copies at the same time from one host to another (0: half of --parallel)"
     )
     parser.add_argument("--retry-delay", type=float, default=120.0, help="seconds before a recoverable failure is tried again")
     parser.add_argument("--copy-timeout", type=int, default=0, help="seconds for a copy (0: 10 minutes and 2 s a MiB, as FTS3)")
@@ -90,7 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
     options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = Store(options.state / "fts3_standin.sqlite", options.retry_delay)
     rules = RuleBook(options.state / "rules.json", store, options.allow_instant)
-    per_link = options.per_link or options.parallel
+    # Half, so that the copies to a storage that is down, which hang for minutes, leave places for the others.
+    per_link = options.per_link or max(1, options.parallel // 2)
     settings = Settings(options.parallel, per_link, options.copy_timeout, options.kill_margin, options.allow_streaming)
     scheduler = Scheduler(store, rules, ProxyFiles(options.state / "proxies", store), settings)
     certificate = x509.load_pem_x509_certificate(Path(options.cert).read_bytes())

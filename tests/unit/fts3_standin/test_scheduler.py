@@ -75,6 +75,18 @@ def test_no_more_copies_than_places_and_the_next_starts_when_one_ends(world):
     assert len(world.copies) == 3
 
 
+def test_copies_that_hang_on_one_link_leave_places_for_other_links(tmp_path):
+    world = World(tmp_path, parallel=4, per_link=2)
+    world.rules.add({"action": "hang", "destination": "b"})
+    world.submit(files=9)
+    entry = {"sources": ["root://a//x"], "destinations": ["root://c//x"]}
+    other = world.store.add_job(parse_submission({"files": [entry]}), "/CN=me", "id", "juno")
+    world.step()
+    assert world.states(other) == ["ACTIVE"]
+    assert world.scheduler.status()["running"] == 3
+    world.store.close()
+
+
 def test_a_copy_that_dies_without_a_result_is_tried_again(world):
     job_id = world.submit()
     world.step()
