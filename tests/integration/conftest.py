@@ -68,13 +68,18 @@ class Database:
         """Everything that says which files there are and where, without times of last updates."""
         return {
             "ledger": self.rows(
-                "RawDataDB", "SELECT DirectoryID, FileName, State, SizeBytes, Checksum, KafkaOffset, RegisteredTime FROM Files ORDER BY 1, 2"
+                "RawDataDB",
+                "SELECT DirectoryID, FileName, State, SizeBytes, Checksum, KafkaOffset, RegisteredTime FROM Files ORDER BY 1, 2",
             ),
-            "quarantine": self.rows("RawDataDB", "SELECT Topic, KafkaPartition, KafkaOffset, Reason FROM Quarantine ORDER BY 1, 2, 3"),
+            "quarantine": self.rows(
+                "RawDataDB", "SELECT Topic, KafkaPartition, KafkaOffset, Reason FROM Quarantine ORDER BY 1, 2, 3"
+            ),
             "blocks": self.rows("RawDataDB", "SELECT BlockID, SE, TransformationID FROM BlockTransfers ORDER BY 1, 2"),
             "catalogue": self.rows("FileCatalogDB", "SELECT DirID, FileName, Size FROM FC_Files ORDER BY 1, 2"),
             "replicas": self.rows("FileCatalogDB", "SELECT FileID, SEID FROM FC_Replicas ORDER BY 1, 2"),
-            "transformations": self.rows("TransformationDB", "SELECT TransformationID, FileID, Status FROM TransformationFiles ORDER BY 1, 2"),
+            "transformations": self.rows(
+                "TransformationDB", "SELECT TransformationID, FileID, Status FROM TransformationFiles ORDER BY 1, 2"
+            ),
             "tasks": self.rows("TransformationDB", "SELECT TransformationID, TaskID FROM TransformationTasks ORDER BY 1, 2"),
         }
 

@@ -54,7 +54,9 @@ def committedOffsets(testbed, topic: str, group: str) -> dict[int, tuple[int, in
 
     consumer = Consumer({"bootstrap.servers": testbed.settings.kafka_brokers, "group.id": group})
     try:
-        partitions = [TopicPartition(topic, number) for number in consumer.list_topics(topic, timeout=20).topics[topic].partitions]
+        partitions = [
+            TopicPartition(topic, number) for number in consumer.list_topics(topic, timeout=20).topics[topic].partitions
+        ]
         committed = consumer.committed(partitions, timeout=20)
         return {p.partition: (max(p.offset, 0), consumer.get_watermark_offsets(p, timeout=20)[1]) for p in committed}
     finally:
@@ -91,7 +93,9 @@ def test_a_block_has_its_metadata_on_the_directory_and_files_are_found_by_it(tes
     files = make_files(testbed.settings, "RTRaw", freshDay, 3, 1000, run=9002)
     # without FileSize: the size comes from the storage; with the prefix and in capitals the checksum is the same
     for file in files:
-        announceFiles(testbed, [file], "juno.rtraw", FileSize=None, Checksum=f"adler32:{file.checksum.upper()}", Unknown={"kept": True})
+        announceFiles(
+            testbed, [file], "juno.rtraw", FileSize=None, Checksum=f"adler32:{file.checksum.upper()}", Unknown={"kept": True}
+        )
     catalogue = FileCatalog()
     waitUntil("files registered", lambda: len(replicasOf(files)) == 3, 60)
     found = unpack(catalogue.findFilesByMetadata({"Block": freshDay, "Type": "RTRaw"}))
@@ -257,7 +261,9 @@ def test_the_history_of_a_file_tells_its_way_in_order(testbed, freshDay):
     (file,) = make_files(testbed.settings, "Raw", freshDay, 1, 1000, run=9008)
     announceFiles(testbed, [file])
     waitUntil("complete", lambda: isComplete(testbed, "Raw", freshDay, 1), 240)
-    done = subprocess.run(["dirac-juno-file-history", file.lfn, "--json"], env=operator(testbed.settings), capture_output=True, text=True)
+    done = subprocess.run(
+        ["dirac-juno-file-history", file.lfn, "--json"], env=operator(testbed.settings), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     history = json.loads(done.stdout)
     times = [event["Time"] for event in history["Events"] if event["Time"]]
@@ -267,6 +273,8 @@ def test_the_history_of_a_file_tells_its_way_in_order(testbed, freshDay):
     text = done.stdout
     for se in DESTINATIONS:
         assert se in text
-    unknown = subprocess.run(["dirac-juno-file-history", "/juno/no/such.file"], env=operator(testbed.settings), capture_output=True, text=True)
+    unknown = subprocess.run(
+        ["dirac-juno-file-history", "/juno/no/such.file"], env=operator(testbed.settings), capture_output=True, text=True
+    )
     assert unknown.returncode != 0
     assert "/juno/no/such.file" in unknown.stdout + unknown.stderr

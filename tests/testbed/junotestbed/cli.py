@@ -75,6 +75,8 @@ def run_command(arguments: argparse.Namespace) -> int:
             shutil.rmtree(settings.tools, ignore_errors=True)
         print(f"nothing to do: no testbed in {settings.state}")
         return 0
+    # before anything imports DIRAC, which reads some of it once
+    os.environ.update(settings.environment(settings.proxies / "prod.pem"))
     testbed = Testbed(settings)
     match arguments.command:
         case "up" | "down" | "wipe" | "demo":

@@ -1,7 +1,7 @@
 """What runs on the testbed of DIRAC: databases, services and agents, with the options that differ from the templates.
 
-The options make a small and quick machine of it: short poll times, few worker processes. Everything else comes from the
-templates, those of this extension included.
+The options make a small machine of it: few worker processes, a safety net that comes around every minute. Everything else
+comes from the templates, those of this extension included.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ STOCK = (
     service("ResourceStatus", "ResourceStatus"),
     service("Accounting", "DataStore"),
     service("Accounting", "ReportGenerator"),
-    agent("Transformation", "TransformationAgent", PollingTime=5, MaxCycles=0),
-    agent("Transformation", "RequestTaskAgent", PollingTime=5, MaxCycles=0),
-    agent("Transformation", "InputDataAgent", PollingTime=60, MaxCycles=0),
-    agent("RequestManagement", "RequestExecutingAgent", PollingTime=5, MaxCycles=0, MinProcess=2, MaxProcess=4),
-    agent("RequestManagement", "CleanReqDBAgent", PollingTime=60, MaxCycles=0),
-    agent("DataManagement", "FTS3Agent", PollingTime=5, MaxCycles=0, ProxyLifetime=43200),
+    agent("Transformation", "TransformationAgent"),
+    agent("Transformation", "RequestTaskAgent"),
+    agent("Transformation", "InputDataAgent", PollingTime=60),
+    agent("RequestManagement", "RequestExecutingAgent", MinProcess=2, MaxProcess=4),
+    agent("RequestManagement", "CleanReqDBAgent"),
+    agent("DataManagement", "FTS3Agent", ProxyLifetime=43200),
 )
 
 OWN = (

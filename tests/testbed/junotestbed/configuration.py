@@ -18,6 +18,8 @@ export X509_CERT_DIR=$DIRAC_ROOT_PATH/etc/grid-security/certificates
 export MYSQL_UNIX_PORT={socket}
 export PYTHONUNBUFFERED=yes HOME=$DIRAC_ROOT_PATH/work
 export PYTHONPATH={source}/tests/testbed/loopback
+# XRootD's client looks up the names of bare addresses: where nobody answers, not to wait long for it
+export RES_OPTIONS="timeout:1 attempts:1"
 # DIRAC's clients open many small arenas otherwise
 export MALLOC_ARENA_MAX=2
 # the installer runs a new run script for five seconds, by its absolute path and with the installer's proxy: make that a no-op

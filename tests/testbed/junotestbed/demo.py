@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -151,7 +150,6 @@ def compare(settings: Settings, made: list[MadeFile]) -> bool:
     """Ask every storage for the adler32 of its copy of every file, and the catalogue for the replicas."""
     from DIRAC import initialize
 
-    os.environ.update(operator(settings))
     initialize()
     from DIRAC.Resources.Catalog.FileCatalog import FileCatalog
 

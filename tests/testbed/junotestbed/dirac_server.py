@@ -157,13 +157,15 @@ class DiracServer:
         return self.agent_cycled(component, state.uptime)
 
     def agent_cycled(self, component: Component, uptime: int) -> bool:
-        """Whether an agent finished a cycle without error since its process started."""
+        """Whether an agent finished a cycle without error since its process started; a receiver's takes a minute, so that it
+        is connected is enough."""
         try:
             lines = self.log(component).read_text(errors="replace").splitlines()[-4000:]
         except OSError:
             return False
         started = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - uptime - 1))
-        return any("Cycle was successful" in line and line[:19] >= started for line in lines)
+        signs = ("Cycle was successful", "NOTICE: Receiving ")
+        return any(line[:19] >= started and any(sign in line for sign in signs) for line in lines)
 
     def wait_for(self, component: Component, timeout: float = 60) -> float:
         return wait_for(component.full_name, lambda: self.answers(component), timeout, self.log(component))

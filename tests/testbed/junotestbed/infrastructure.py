@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -197,6 +198,7 @@ class Network:
 
     def _add(self, site: Site) -> None:
         namespace, cable = self.namespace(site), self.cable(site)
+        self._name_the_sites(site)
         run(["ip", "netns", "add", namespace])
         run(["ip", "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", namespace])
         run(["ip", "link", "set", cable, "master", self.bridge])
@@ -204,10 +206,31 @@ class Network:
         run(["ip", "-n", namespace, "link", "set", "eth0", "up"])
         run(["ip", "-n", namespace, "link", "set", "lo", "up"])
 
+    def _name_the_sites(self, own: Site) -> None:
+        """Give a namespace an /etc/hosts of its own, in the place where ``ip netns exec`` looks for it.
+
+        XRootD takes an address without a name for "localhost" and then refuses third-party copies now and then, because
+        the name of the destination is not the one that the copy was granted to. In its own namespace a site is also what
+        this machine's host name stands for.
+        """
+        lines = ["127.0.0.1 localhost", f"{self.settings.gateway} gateway.testbed"]
+        for site in SITES:
+            alias = f" {socket.gethostname()}" if site == own else ""
+            lines.append(f"{self.settings.site_address(site)[0]} {site.se.lower()}.testbed{alias}")
+        folder = self.settings.run / "network" / own.se
+        write(folder / "hosts", "\n".join(lines) + "\n")
+        # a look-up that goes out of the namespace only costs time: five seconds each, several times a copy
+        write(folder / "nsswitch.conf", "hosts: files\n")
+        link = Path("/etc/netns") / self.namespace(own)
+        link.parent.mkdir(exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder)
+
     def down(self) -> None:
         if not self.active:
             return
         for site in SITES:
+            (Path("/etc/netns") / self.namespace(site)).unlink(missing_ok=True)
             for command in (["ip", "link", "del", self.cable(site)], ["ip", "netns", "del", self.namespace(site)]):
                 subprocess.run(command, capture_output=True, check=False)
         subprocess.run(["ip", "link", "del", self.bridge], capture_output=True, check=False)
@@ -238,7 +261,8 @@ xrd.port {port}
 all.adminpath {admin}
 all.pidpath {admin}
 xrootd.chksum max 4 adler32
-ofs.tpc ttl 60 60 xfr 40 pgm /usr/bin/xrdcp --server
+# with many copies at a time this XRootD misses one in thirty grants: the copy then fails after the ttl and is tried again
+ofs.tpc autorm ttl 8 8 xfr 40 pgm /usr/bin/xrdcp --server
 """
         # XRootD cannot be bound to one address: without a namespace it at least turns away everybody else
         + ("" if settings.choices.netns else "xrd.allow host 127.0.0.1\nxrd.allow host localhost\n"),
@@ -261,6 +285,8 @@ def fts3_standin(settings: Settings, tree: Tree) -> Infra:
     command = [str(settings.venv / "bin/python"), "-m", "fts3_standin", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--cert", str(security / "hostcert.pem"), "--key", str(security / "hostkey.pem")]
     command += ["--ca-dir", str(security / "certificates"), "--state", str(settings.run / "fts3"), "--parallel", "20"]
+    # a real FTS3 waits two minutes before it tries a file again: too long for a demonstration
+    command += ["--retry-delay", "10"]
     (settings.run / "fts3").mkdir(parents=True, exist_ok=True)
     script = f"export PYTHONPATH={SOURCE_DIR}/tests/testbed\nexec {shlex.join(command)}"
     return define(settings, tree, "fts3-standin", script, port, lambda: port_answers("127.0.0.1", port))
