@@ -190,7 +190,8 @@ def resources(settings: Settings) -> dict:
     return {
         "FileCatalogs": {"FileCatalog": {"AccessType": "Read-Write", "Status": "Active", "Master": "True"}},
         "FTSEndpoints": {"FTS3": {"TESTBED-FTS3": settings.fts3_endpoint}},
-        "StorageElements": {site.se: storage_element(settings, site) for site in SITES},
+        # with ChecksumType DIRAC asks the source for its checksum, and compares it, before it submits a copy
+        "StorageElements": {"ChecksumType": "ADLER32"} | {site.se: storage_element(settings, site) for site in SITES},
         "Sites": {"DIRAC": {site.dirac_name: {"SE": site.se} for site in SITES}},
     }
 
@@ -206,12 +207,6 @@ def operations(settings: Settings) -> dict:
             "Types": {name: {"GroupSize": "10", "MaxWaitSeconds": "5"} for name in ("Raw", "RTRaw")},
         },
         "Services": {"Catalogs": {"CatalogList": "FileCatalog"}},
-        "DataManagement": {
-            "AccessProtocols": "root",
-            "WriteProtocols": "root",
-            "ThirdPartyProtocols": "root",
-            "RegistrationProtocols": "root",
-        },
         "ResourceStatus": {
             "Config": {
                 "State": "Active",

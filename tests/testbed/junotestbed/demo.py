@@ -100,20 +100,20 @@ def follow(settings: Settings, expected: dict[tuple[str, str], int], timeout: fl
     """
     started = time.monotonic()
     live = sys.stdout.isatty()
-    lines = 0
+    shown: list[str] = []
     while True:
         blocks = {(b["Type"], b["Block"]): b for b in block_status(settings)}
         rows = [progress(key, blocks.get(key), files) for key, files in sorted(expected.items())]
-        if live and lines:
-            print(f"\033[{lines}F", end="")
         seconds = time.monotonic() - started
-        text = (
-            [f"{seconds:5.0f} s"] + [row for row, _ in rows]
-            if live
-            else [f"{seconds:5.0f} s  " + "   ".join(row for row, _ in rows)]
-        )
-        print("\n".join(f"{line}\033[K" if live else line for line in text), flush=True)
-        lines = len(text)
+        lines = [line for line, _ in rows]
+        if live:
+            # over the lines of the time before
+            back = f"\033[{len(shown) + 1}F" if shown else ""
+            print(back + "\n".join(f"{line}\033[K" for line in [f"{seconds:5.0f} s", *lines]), flush=True)
+        else:
+            for line in [line for line in lines if line not in shown]:
+                print(f"{seconds:5.0f} s  {line}", flush=True)
+        shown = lines
         if all(complete for _, complete in rows):
             return True
         if seconds > timeout:

@@ -83,7 +83,7 @@ class Testbed:
 
     def _wait_infra(self, part: Infra) -> None:
         wait_for(part.name, part.answers, part.timeout, self.settings.infra / "sv" / part.name / "log/current")
-        self.say(f"{part.name:32s} answers on port {part.port}")
+        self.say(f"{part.name:32s} " + (f"answers on port {part.port}" if part.port else "runs"))
 
     def _wait_dirac(self, *some: components.Component) -> None:
         for component in some:
