@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlparse
 
 from diraccfg import CFG
 
@@ -20,6 +21,8 @@ export PYTHONUNBUFFERED=yes HOME=$DIRAC_ROOT_PATH/work
 export PYTHONPATH={source}/tests/testbed/loopback
 # XRootD's client looks up the names of bare addresses: where nobody answers, not to wait long for it
 export RES_OPTIONS="timeout:1 attempts:1"
+# DIRAC asks scitags.org for a table before its first FTS3 job: nothing of the testbed goes out of this machine
+export https_proxy=http://127.0.0.1:9 no_proxy=localhost,127.0.0.1,{fts3_host}
 # DIRAC's clients open many small arenas otherwise
 export MALLOC_ARENA_MAX=2
 # the installer runs a new run script for five seconds, by its absolute path and with the installer's proxy: make that a no-op
@@ -57,7 +60,9 @@ def write_local_files(settings: Settings) -> None:
     root, choices = settings.dirac_root, settings.choices
     for folder in ("startup", "runit", "control", "work", "etc/csbackup"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    write(root / "bashrc", BASHRC.format(root=root, venv=settings.venv, socket=settings.mysql_socket, source=SOURCE_DIR))
+    fts3_host = urlparse(settings.fts3_endpoint).hostname
+    places = {"root": root, "venv": settings.venv, "socket": settings.mysql_socket, "source": SOURCE_DIR, "fts3_host": fts3_host}
+    write(root / "bashrc", BASHRC.format(**places))
     write(root / "bin/runsvctrl", RUNSVCTRL, 0o755)
     write(root / "bin/runsvstat", RUNSVSTAT, 0o755)
     write(root / "etc/no-proxy.pem", "", 0o600)
