@@ -66,22 +66,20 @@ class Database:
 
     def custody(self) -> dict[str, list[tuple]]:
         """Everything that says which files there are and where, without times of last updates."""
-        return {
-            "ledger": self.rows(
-                "RawDataDB",
-                "SELECT DirectoryID, FileName, State, SizeBytes, Checksum, KafkaOffset, RegisteredTime FROM Files ORDER BY 1, 2",
+        columns = "DirectoryID, FileName, State, SizeBytes, Checksum, KafkaOffset, RegisteredTime"
+        queries = {
+            "ledger": ("RawDataDB", f"SELECT {columns} FROM Files ORDER BY 1, 2"),
+            "quarantine": ("RawDataDB", "SELECT Topic, KafkaPartition, KafkaOffset, Reason FROM Quarantine ORDER BY 1, 2, 3"),
+            "blocks": ("RawDataDB", "SELECT BlockID, SE, TransformationID FROM BlockTransfers ORDER BY 1, 2"),
+            "catalogue": ("FileCatalogDB", "SELECT DirID, FileName, Size FROM FC_Files ORDER BY 1, 2"),
+            "replicas": ("FileCatalogDB", "SELECT FileID, SEID FROM FC_Replicas ORDER BY 1, 2"),
+            "transformations": (
+                "TransformationDB",
+                "SELECT TransformationID, FileID, Status FROM TransformationFiles ORDER BY 1, 2",
             ),
-            "quarantine": self.rows(
-                "RawDataDB", "SELECT Topic, KafkaPartition, KafkaOffset, Reason FROM Quarantine ORDER BY 1, 2, 3"
-            ),
-            "blocks": self.rows("RawDataDB", "SELECT BlockID, SE, TransformationID FROM BlockTransfers ORDER BY 1, 2"),
-            "catalogue": self.rows("FileCatalogDB", "SELECT DirID, FileName, Size FROM FC_Files ORDER BY 1, 2"),
-            "replicas": self.rows("FileCatalogDB", "SELECT FileID, SEID FROM FC_Replicas ORDER BY 1, 2"),
-            "transformations": self.rows(
-                "TransformationDB", "SELECT TransformationID, FileID, Status FROM TransformationFiles ORDER BY 1, 2"
-            ),
-            "tasks": self.rows("TransformationDB", "SELECT TransformationID, TaskID FROM TransformationTasks ORDER BY 1, 2"),
+            "tasks": ("TransformationDB", "SELECT TransformationID, TaskID FROM TransformationTasks ORDER BY 1, 2"),
         }
+        return {name: self.rows(*query) for name, query in queries.items()}
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 
 import pytest
 from conftest import unpack, waitUntil
-from junotestbed.demo import block_status, operator
+from junotestbed.demo import block_status
 from junotestbed.settings import SITES
 from junotestbed.traffic import MadeFile, announce, make_files, site_of, stored_checksum
 
@@ -33,7 +34,7 @@ def isComplete(testbed, typeName: str, block: str, files: int, ses=tuple(DESTINA
     return all(se in found and found[se]["Complete"] and found[se]["Files"] == files for se in ses)
 
 
-def replicasOf(files: list[MadeFile]) -> dict[str, set[str]]:
+def replicasOf(files: Sequence[MadeFile]) -> dict[str, set[str]]:
     from DIRAC.Resources.Catalog.FileCatalog import FileCatalog
 
     answer = unpack(FileCatalog().getReplicas([file.lfn for file in files]))
@@ -93,9 +94,8 @@ def test_a_block_has_its_metadata_on_the_directory_and_files_are_found_by_it(tes
     files = make_files(testbed.settings, "RTRaw", freshDay, 3, 1000, run=9002)
     # without FileSize: the size comes from the storage; with the prefix and in capitals the checksum is the same
     for file in files:
-        announceFiles(
-            testbed, [file], "juno.rtraw", FileSize=None, Checksum=f"adler32:{file.checksum.upper()}", Unknown={"kept": True}
-        )
+        changes = {"FileSize": None, "Checksum": f"adler32:{file.checksum.upper()}", "Unknown": {"kept": True}}
+        announceFiles(testbed, [file], "juno.rtraw", **changes)
     catalogue = FileCatalog()
     waitUntil("files registered", lambda: len(replicasOf(files)) == 3, 60)
     found = unpack(catalogue.findFilesByMetadata({"Block": freshDay, "Type": "RTRaw"}))
@@ -112,14 +112,13 @@ def test_a_block_that_grows_while_it_is_transferred_ends_complete_with_each_file
         more = make_files(testbed.settings, "Raw", freshDay, 6, 20_000, run=9003, first=1 + 6 * portion)
         announceFiles(testbed, more)
         files += more
-        registered = len(files)
-        waitUntil("portion registered", lambda expected=registered: len(replicasOf(files)) == expected, 60)
+        waitUntil("portion registered", lambda made=tuple(files): len(replicasOf(made)) == len(made), 60)
     waitUntil("complete", lambda: isComplete(testbed, "Raw", freshDay, 24), 300)
     assertEverywhere(testbed, files)
     tasks = database.rows(
         "TransformationDB",
-        "SELECT tf.TransformationID, tf.FileID, tf.TaskID FROM TransformationFiles tf JOIN Transformations t USING (TransformationID)"
-        " WHERE t.TransformationName LIKE %s",
+        "SELECT tf.TransformationID, tf.FileID, tf.TaskID FROM TransformationFiles tf"
+        " JOIN Transformations t USING (TransformationID) WHERE t.TransformationName LIKE %s",
         f"Commissioning-{freshDay}-%",
     )
     assert len(tasks) == len({row[:2] for row in tasks}) == 3 * 24
@@ -261,9 +260,7 @@ def test_the_history_of_a_file_tells_its_way_in_order(testbed, freshDay):
     (file,) = make_files(testbed.settings, "Raw", freshDay, 1, 1000, run=9008)
     announceFiles(testbed, [file])
     waitUntil("complete", lambda: isComplete(testbed, "Raw", freshDay, 1), 240)
-    done = subprocess.run(
-        ["dirac-juno-file-history", file.lfn, "--json"], env=operator(testbed.settings), capture_output=True, text=True
-    )
+    done = run(testbed, "prod", "dirac-juno-file-history", file.lfn, "--json")
     assert done.returncode == 0, done.stderr
     history = json.loads(done.stdout)
     times = [event["Time"] for event in history["Events"] if event["Time"]]
@@ -273,8 +270,6 @@ def test_the_history_of_a_file_tells_its_way_in_order(testbed, freshDay):
     text = done.stdout
     for se in DESTINATIONS:
         assert se in text
-    unknown = subprocess.run(
-        ["dirac-juno-file-history", "/juno/no/such.file"], env=operator(testbed.settings), capture_output=True, text=True
-    )
+    unknown = run(testbed, "prod", "dirac-juno-file-history", "/juno/no/such.file")
     assert unknown.returncode != 0
     assert "/juno/no/such.file" in unknown.stdout + unknown.stderr
