@@ -3,11 +3,13 @@
 import socket
 
 _bind = socket.socket.bind
+# a service takes a socket of IPv6 where there is one: then 127.0.0.1 in the words of IPv6
+_LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::ffff:127.0.0.1"}
 
 
 def _bind_to_loopback(self, address):
-    if self.family == socket.AF_INET and isinstance(address, tuple) and address[0] in ("", "0.0.0.0"):
-        address = ("127.0.0.1", *address[1:])
+    if self.family in _LOOPBACK and isinstance(address, tuple) and address[0] in ("", "0.0.0.0", "::"):
+        address = (_LOOPBACK[self.family], *address[1:])
     return _bind(self, address)
 
 
