@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,22 @@ def testbed() -> Iterator[object]:
     yield testbed
     if not was_up:
         subprocess.run([str(SOURCE_DIR / "scripts/testbed"), "down"], check=True, capture_output=True)
+
+
+@pytest.fixture
+def freshDay(testbed) -> str:
+    """A day on which no block exists yet, YYYYMMDD."""
+    from junotestbed.demo import block_status
+
+    known = {block["Block"] for block in block_status(testbed.settings)}
+    day = date(2031, 1, 1)
+    while day.strftime("%Y%m%d") in known:
+        day += timedelta(days=1)
+    return day.strftime("%Y%m%d")
+
+
+@pytest.fixture
+def database(testbed) -> object:
+    from junotestbed.observe import Database
+
+    return Database(testbed)

@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
 
 import pytest
-from conftest import unpack, waitUntil
 from junotestbed.demo import block_status
+from junotestbed.observe import DESTINATIONS, allConsumed, committedOffsets, isComplete, replicasOf, sites, unpack, waitUntil
 from junotestbed.settings import SITES
 from junotestbed.traffic import MadeFile, announce, make_files, site_of, stored_checksum
 
 pytestmark = pytest.mark.integration
 
-DESTINATIONS = [site.se for site in SITES[1:]]
-
 
 def announceFiles(testbed, files: list[MadeFile], topic: str = "juno.raw", **changes) -> None:
     announce(testbed.settings, topic, [(file.block, file.announcement(**changes)) for file in files])
-
-
-def sites(testbed, typeName: str, block: str) -> dict[str, dict]:
-    """The block's sites by SE, as the command shows them; empty as long as the block is not known."""
-    for row in block_status(testbed.settings):
-        if (row["Type"], row["Block"]) == (typeName, block):
-            return {site["SE"]: site for site in row["Sites"]}
-    return {}
-
-
-def isComplete(testbed, typeName: str, block: str, files: int, ses=tuple(DESTINATIONS)) -> bool:
-    found = sites(testbed, typeName, block)
-    return all(se in found and found[se]["Complete"] and found[se]["Files"] == files for se in ses)
-
-
-def replicasOf(files: Sequence[MadeFile]) -> dict[str, set[str]]:
-    from DIRAC.Resources.Catalog.FileCatalog import FileCatalog
-
-    answer = unpack(FileCatalog().getReplicas([file.lfn for file in files]))
-    return {lfn: set(replicas) for lfn, replicas in answer["Successful"].items()}
 
 
 def assertEverywhere(testbed, files: list[MadeFile]) -> None:
@@ -47,25 +24,6 @@ def assertEverywhere(testbed, files: list[MadeFile]) -> None:
     for file in files:
         for site in SITES:
             assert stored_checksum(testbed.settings, site, file.lfn) == file.checksum, f"{file.lfn} at {site.se}"
-
-
-def committedOffsets(testbed, topic: str, group: str) -> dict[int, tuple[int, int]]:
-    """Committed offset and end of each partition."""
-    from confluent_kafka import Consumer, TopicPartition
-
-    consumer = Consumer({"bootstrap.servers": testbed.settings.kafka_brokers, "group.id": group})
-    try:
-        partitions = [
-            TopicPartition(topic, number) for number in consumer.list_topics(topic, timeout=20).topics[topic].partitions
-        ]
-        committed = consumer.committed(partitions, timeout=20)
-        return {p.partition: (max(p.offset, 0), consumer.get_watermark_offsets(p, timeout=20)[1]) for p in committed}
-    finally:
-        consumer.close()
-
-
-def allConsumed(testbed, topic: str = "juno.raw", group: str = "junodirac-Raw") -> bool:
-    return all(committed == end for committed, end in committedOffsets(testbed, topic, group).values())
 
 
 def test_an_announced_file_gets_its_three_replicas_within_three_minutes_and_is_owned_by_the_production_manager(

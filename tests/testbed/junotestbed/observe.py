@@ -1,34 +1,25 @@
-"""What the integration tests share: fresh blocks, waiting, and the state of everything that must not change by itself."""
+"""For tests: what the testbed's commands, catalogue, topics and databases say, and waiting for it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 
-import pytest
+from junotestbed.demo import block_status
+from junotestbed.settings import SITES
+from junotestbed.traffic import MadeFile
 
-
-@pytest.fixture
-def freshDay(testbed) -> str:
-    """A day on which no block exists yet, YYYYMMDD."""
-    from junotestbed.demo import block_status
-
-    known = {block["Block"] for block in block_status(testbed.settings)}
-    day = date(2031, 1, 1)
-    while day.strftime("%Y%m%d") in known:
-        day += timedelta(days=1)
-    return day.strftime("%Y%m%d")
+DESTINATIONS = tuple(site.se for site in SITES[1:])
 
 
 def waitUntil(what: str, condition: Callable[[], bool], timeoutSeconds: float) -> float:
-    """Seconds until the condition held; fails the test after the timeout."""
+    """Seconds until the condition held; an AssertionError after the timeout."""
     started = time.monotonic()
     while not condition():
         waited = time.monotonic() - started
         if waited > timeoutSeconds:
-            pytest.fail(f"after {waited:.0f} s still not: {what}")
+            raise AssertionError(f"after {waited:.0f} s still not: {what}")
         time.sleep(1)
     return time.monotonic() - started
 
@@ -37,6 +28,45 @@ def unpack(result: dict):
     """The value of a DIRAC answer."""
     assert result["OK"], result.get("Message")
     return result["Value"]
+
+
+def sites(testbed, typeName: str, block: str) -> dict[str, dict]:
+    """The block's sites by SE, as the command shows them; empty as long as the block is not known."""
+    for row in block_status(testbed.settings):
+        if (row["Type"], row["Block"]) == (typeName, block):
+            return {site["SE"]: site for site in row["Sites"]}
+    return {}
+
+
+def isComplete(testbed, typeName: str, block: str, files: int, ses: Sequence[str] = DESTINATIONS) -> bool:
+    found = sites(testbed, typeName, block)
+    return all(se in found and found[se]["Complete"] and found[se]["Files"] == files for se in ses)
+
+
+def replicasOf(files: Sequence[MadeFile]) -> dict[str, set[str]]:
+    from DIRAC.Resources.Catalog.FileCatalog import FileCatalog
+
+    answer = unpack(FileCatalog().getReplicas([file.lfn for file in files]))
+    return {lfn: set(replicas) for lfn, replicas in answer["Successful"].items()}
+
+
+def committedOffsets(testbed, topic: str, group: str) -> dict[int, tuple[int, int]]:
+    """Committed offset and end of each partition."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer({"bootstrap.servers": testbed.settings.kafka_brokers, "group.id": group})
+    try:
+        partitions = [
+            TopicPartition(topic, number) for number in consumer.list_topics(topic, timeout=20).topics[topic].partitions
+        ]
+        committed = consumer.committed(partitions, timeout=20)
+        return {p.partition: (max(p.offset, 0), consumer.get_watermark_offsets(p, timeout=20)[1]) for p in committed}
+    finally:
+        consumer.close()
+
+
+def allConsumed(testbed, topic: str = "juno.raw", group: str = "junodirac-Raw") -> bool:
+    return all(committed == end for committed, end in committedOffsets(testbed, topic, group).values())
 
 
 @dataclass(frozen=True)
@@ -80,8 +110,3 @@ class Database:
             "tasks": ("TransformationDB", "SELECT TransformationID, TaskID FROM TransformationTasks ORDER BY 1, 2"),
         }
         return {name: self.rows(*query) for name, query in queries.items()}
-
-
-@pytest.fixture
-def database(testbed) -> Database:
-    return Database(testbed)
