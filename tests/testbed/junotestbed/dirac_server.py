@@ -181,5 +181,9 @@ def show_logs(settings: Settings, name: str, lines: int, follow: bool) -> int:
                 return subprocess.call(["tail", "-n", str(lines), "-F", str(path)])
             print(tail(path, lines))
             return 0
-    known = sorted(path.name for tree in (settings.infra, settings.dirac_root) for path in (tree / "startup").glob("*"))
+    infra = sorted(path.name for path in (settings.infra / "startup").glob("*"))
+    known = infra + sorted(path.name.replace("_", "/", 1) for path in (settings.dirac_root / "startup").glob("*"))
+    if not name:
+        print("\n".join(known))
+        return 0
     raise TestbedError(f"no log of '{name}'; there are: {', '.join(known)}")

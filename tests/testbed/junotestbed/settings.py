@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -36,6 +37,8 @@ PORTS = {
 
 class TestbedError(Exception):
     """Something that the user has to know, with its remedy; shown without a traceback."""
+
+    __test__ = False  # pytest takes the name for that of a test
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,18 @@ class Choices:
     database_root_password: str
 
 
+def _port_base(text: str) -> int:
+    if not text.isdecimal() or not 1024 < int(text) < 65000:
+        raise TestbedError(f"JUNO_TESTBED_PORT_BASE={text} is out of range: take a number between 1025 and 64999")
+    return int(text)
+
+
+def _subnet(text: str) -> str:
+    if not re.fullmatch(r"\d{1,3}\.\d{1,3}\.\d{1,3}", text) or any(int(number) > 255 for number in text.split(".")):
+        raise TestbedError(f"JUNO_TESTBED_SUBNET={text}: give the first three numbers of an address, for example 10.91.190")
+    return text
+
+
 class Settings:
     """Folders, ports and addresses of one testbed.
 
@@ -96,6 +111,12 @@ class Settings:
         if "runit" in str(state):
             # DIRAC's installer derives its control folder by replacing this word anywhere in the path
             raise TestbedError(f"the state folder {state} must not have 'runit' in its path: set JUNO_TESTBED_STATE to another")
+        if re.search(r"[^\w./@+-]", str(state)):
+            # shell scripts that DIRAC's installer writes have the path without quotes
+            raise TestbedError(
+                f"the path of the state folder '{state}' has a blank or a sign that shells take for something else: "
+                "set JUNO_TESTBED_STATE to another"
+            )
         if len(str(state)) > 80:
             raise TestbedError(
                 f"the path of the state folder {state} is too long for a Unix socket: set JUNO_TESTBED_STATE to a shorter one"
@@ -108,13 +129,11 @@ class Settings:
             if netns is not None and netns != self.choices.netns:
                 raise TestbedError(f"{self.run} was made {'with' if self.choices.netns else 'without'} namespaces: 'wipe' first")
             return
-        base = int(os.environ.get("JUNO_TESTBED_PORT_BASE", "19000"))
-        if not 1024 < base < 65000:
-            raise TestbedError(f"JUNO_TESTBED_PORT_BASE={base} is out of range: take one between 1025 and 64999")
+        base = _port_base(os.environ.get("JUNO_TESTBED_PORT_BASE") or "19000")
         choices = Choices(
             port_base=base,
             netns=os.geteuid() == 0 if netns is None else netns,
-            subnet=os.environ.get("JUNO_TESTBED_SUBNET", f"10.91.{base // 100 % 256}"),
+            subnet=_subnet(os.environ.get("JUNO_TESTBED_SUBNET") or f"10.91.{base // 100 % 256}"),
             fts3_endpoint=os.environ.get("JUNO_FTS3_ENDPOINT", ""),
             database_password=secrets.token_hex(12),
             database_root_password=secrets.token_hex(12),

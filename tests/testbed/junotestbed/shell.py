@@ -45,7 +45,7 @@ def tail(path: Path, count: int = 15) -> str:
     """The last lines of a log, or why there is none."""
     try:
         with open(path, "rb") as log:
-            log.seek(max(0, path.stat().st_size - 20000))
+            log.seek(max(0, path.stat().st_size - max(20000, 500 * count)))
             return last_lines(log.read().decode(errors="replace"), count)
     except OSError as error:
         return f"    ({error})"
