@@ -106,7 +106,9 @@ class Rule:
 
 
 def _host_matches(pattern: str, url: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for name in (storage_host(url), urlsplit(url).netloc))
+    # DIRAC's URLs have a user before the host
+    host_and_port = urlsplit(url).netloc.rpartition("@")[2]
+    return any(fnmatch.fnmatchcase(name, pattern) for name in (storage_host(url), host_and_port))
 
 
 class MatchCounter(Protocol):

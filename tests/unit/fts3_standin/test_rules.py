@@ -35,7 +35,10 @@ def book(tmp_path, store):
     ],
 )
 def test_a_rule_matches_by_hosts_and_by_the_end_of_the_path(fields, expected):
-    assert Rule.from_dict({"action": "fail", **fields}).matches(SOURCE, TARGET) is expected
+    rule = Rule.from_dict({"action": "fail", **fields})
+    assert rule.matches(SOURCE, TARGET) is expected
+    # as DIRAC writes them, with a user
+    assert rule.matches(SOURCE.replace("//", "//user@", 1), TARGET.replace("//", "//user@", 1)) is expected
 
 
 @pytest.mark.parametrize(
