@@ -9,6 +9,7 @@ import sys
 import time
 
 from junotestbed.certificates import USERS
+from junotestbed.demo import check, demo
 from junotestbed.dirac_server import show_logs
 from junotestbed.settings import SITES, Settings, TestbedError
 from junotestbed.testbed import Testbed
@@ -68,6 +69,9 @@ def main() -> int:
 
 def run_command(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment()
+    if arguments.command == "demo":
+        # not only after minutes of starting
+        check(arguments)
     if arguments.command in ("up", "demo"):
         settings.choose(arguments.netns)
     elif arguments.command in ("down", "wipe") and not settings.exists:
@@ -100,8 +104,6 @@ def run_command(arguments: argparse.Namespace) -> int:
                 raise TestbedError("this testbed was made without namespaces: a site cannot be cut off the network")
             {"cut": testbed.network.cut, "join": testbed.network.join}[arguments.action](site_of(arguments.se))
     if arguments.command == "demo":
-        from junotestbed.demo import demo
-
         return demo(testbed, arguments)
     return 0
 

@@ -24,9 +24,7 @@ FIRST_DAY = date(2023, 3, 2)
 
 def demo(testbed: Testbed, arguments: argparse.Namespace) -> int:
     """:returns: 0 only if every file is, with the right checksum, at every site"""
-    if arguments.blocks < 1 or arguments.files < 1:
-        raise TestbedError("--blocks and --files must be at least 1")
-    size = parse_size(arguments.size)
+    size = check(arguments)
     settings = testbed.settings
     days = free_days(settings, arguments.blocks)
     raw = f"{arguments.files} files in each of the RAW blocks {', '.join(days)}"
@@ -45,6 +43,15 @@ def demo(testbed: Testbed, arguments: argparse.Namespace) -> int:
     right = compare(settings, made)
     print(f"\ndemo {'passed' if complete and right else 'FAILED'}: {len(made)} files, {len(made) * len(SITES)} replicas")
     return 0 if complete and right else 1
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """:returns: size of a file in bytes
+    :raises TestbedError: if the demo could not be made with these arguments
+    """
+    if arguments.blocks < 1 or arguments.files < 1:
+        raise TestbedError("--blocks and --files must be at least 1")
+    return parse_size(arguments.size)
 
 
 def parse_size(text: str) -> int:
