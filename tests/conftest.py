@@ -31,7 +31,8 @@ def testbed() -> Iterator[object]:
     os.environ.update(settings.environment(settings.proxies / "prod.pem"))
     import DIRAC
 
-    DIRAC.initialize()
+    # tests that were collected before have imported DIRAC, which looked for its configuration then
+    DIRAC.initialize(extra_config_files=[settings.dirac_root / "etc/dirac.cfg"])
     yield testbed
     if not was_up:
         subprocess.run([str(SOURCE_DIR / "scripts/testbed"), "down"], check=True, capture_output=True)
