@@ -38,6 +38,7 @@ def configuration():
     from DIRAC.ConfigurationSystem.Client.Helpers import Registry
 
     before = gConfigurationData.localCFG, gConfigurationData.remoteCFG
+    versionBefore = gConfigurationData.getVersion()
 
     def use(local: CFG, remote: CFG) -> None:
         gConfigurationData.localCFG, gConfigurationData.remoteCFG = local, remote
@@ -56,3 +57,6 @@ def configuration():
 
     yield load
     use(*before)
+    # or else a real server's configuration, whose version is a date, would never look newer than "test-N"
+    gConfigurationData.setVersion(versionBefore)
+    gConfigurationData.sync()
