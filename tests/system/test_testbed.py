@@ -250,20 +250,29 @@ def test_a_killed_component_is_up_again_by_itself_and_the_next_file_is_registere
 
 def test_files_announced_while_the_database_is_killed_are_all_registered_once(testbed, command, allUp, growingBlock, database):
     files = make_files(testbed.settings, "Raw", growingBlock, 40, 1000, run=8100)
+    infra, announced = testbed.infra, threading.Event()
 
     def announceSlowly() -> None:
-        for first in range(0, len(files), 4):
-            announce(testbed.settings, "juno.raw", [(file.block, file.announcement()) for file in files[first : first + 4]])
-            time.sleep(0.5)
+        for first in range(0, len(files), 2):
+            announce(testbed.settings, "juno.raw", [(file.block, file.announcement()) for file in files[first : first + 2]])
+            time.sleep(0.6)
+        announced.set()
 
     announcing = threading.Thread(target=announceSlowly)
     announcing.start()
-    for _ in range(2):
-        time.sleep(1.5)
-        old = pids(testbed)["mariadb"]
-        os.kill(old, signal.SIGKILL)
-        waitUntil("the database is back", lambda old=old: pids(testbed)["mariadb"] not in (0, old), 30)
-    assert announcing.is_alive(), "the database was not killed while files were announced"
+    time.sleep(2)
+    old = infra.state("mariadb").pid
+    os.kill(old, signal.SIGKILL)
+    waitUntil("the database is back", lambda: infra.state("mariadb").pid not in (0, old), 30)
+    time.sleep(2)
+    # and once for so long that nobody gets over it by asking again
+    infra.control("once", "mariadb")
+    os.kill(infra.state("mariadb").pid, signal.SIGKILL)
+    try:
+        time.sleep(6)
+    finally:
+        infra.control("up", "mariadb")
+    assert not announced.is_set(), "the database was not away while files were announced"
     announcing.join()
     names = [file.file_name for file in files]
     like = files[0].file_name.replace("0001.dat", "%")
