@@ -37,7 +37,8 @@ def demo(testbed: Testbed, arguments: argparse.Namespace) -> int:
     print(f"announced {len(made)} files in {time.monotonic() - started:.1f} s; the last one just now\n")
     expected = {key: sum((file.type_name, file.block) == key for file in made) for key in {(f.type_name, f.block) for f in made}}
     complete = follow(settings, expected, arguments.timeout)
-    print(f"\n{'every block is complete' if complete else 'NOT COMPLETE'} {time.monotonic() - started:.1f} s after the start\n")
+    state = "every block is complete" if complete else "NOT COMPLETE"
+    print(f"\n{state} {time.monotonic() - started:.1f} s after the start\n", flush=True)
     subprocess.run(["dirac-juno-block-status"], env=operator(settings), check=False)
     show_catalogue(settings)
     right = compare(settings, made)

@@ -102,10 +102,9 @@ performance_schema = off
 
 
 def kafka(settings: Settings, tree: Tree) -> Infra:
-    home = os.environ.get("KAFKA_HOME")
-    jars = Path(home) / "libs" if home else settings.tools / "kafka/libs"
+    jars = settings.tools / "kafka/libs"
     if not any(jars.glob("kafka_*.jar")):
-        raise TestbedError(f"no Kafka in {jars}: correct KAFKA_HOME, or unset it and run 'scripts/testbed up' again")
+        raise TestbedError(f"no Kafka in {jars}: run 'scripts/testbed up' to install it")
     folder, port, controller = settings.run / "kafka", settings.port("kafka"), settings.port("kafka-controller")
     config = write(
         folder / "server.properties",
@@ -153,7 +152,7 @@ def make_topics(settings: Settings, topics: list[str]) -> None:
     """Create the topics that do not exist yet, three partitions each."""
     from confluent_kafka.admin import AdminClient, NewTopic
 
-    client = AdminClient({"bootstrap.servers": settings.kafka_brokers, "socket.timeout.ms": 10000})
+    client = AdminClient({"bootstrap.servers": settings.kafka_brokers, "socket.timeout.ms": 10000, "log_level": 3})
     existing = client.list_topics(timeout=30).topics
     new = [NewTopic(topic, 3, 1) for topic in topics if topic not in existing]
     for future in (client.create_topics(new) if new else {}).values():

@@ -106,7 +106,9 @@ def announce(settings: Settings, topic: str, messages: Sequence[tuple[str, dict 
     """Send announcements, keyed by their block so that a block's files stay in one partition; waits until Kafka has them."""
     from confluent_kafka import Producer
 
-    producer = Producer({"bootstrap.servers": settings.kafka_brokers, "enable.idempotence": True})
+    # right after its start Kafka has the client try again, which is none of the user's business; what fails is reported below
+    quiet = {"log_level": 3}
+    producer = Producer({"bootstrap.servers": settings.kafka_brokers, "enable.idempotence": True} | quiet)
     failures: list[str] = []
 
     def delivered(error, _message) -> None:
