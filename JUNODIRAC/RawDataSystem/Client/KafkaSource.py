@@ -52,7 +52,7 @@ class KafkaSource:
         self._topicMissing = False
         self._uncommitted: set[tuple[str, int, int]] = set()
         self._early: list[Message] = []
-        self._paused = False
+        self._paused: set[tuple[str, int]] = set()
         configuration = {
             **_DEFAULTS,
             **(options or {}),
@@ -70,8 +70,9 @@ class KafkaSource:
         :raises TemporaryFailure: if there are none and the brokers do not answer
         """
         if self._paused:
-            self._consumer.resume(self._consumer.assignment())
-            self._paused = False
+            # not the assignment of now: a partition that is lost while it is paused would come back paused
+            self._consumer.resume([TopicPartition(*partition) for partition in self._paused])
+            self._paused = set()
         if self._trouble:
             self._probe(min(_PROBE_SECONDS, max(1.0, timeoutSeconds)))
         messages, self._early = self._early, []
@@ -93,8 +94,9 @@ class KafkaSource:
 
         A member that does not poll for max.poll.interval.ms (5 minutes) loses its partitions.
         """
-        self._consumer.pause(self._consumer.assignment())
-        self._paused = True
+        assignment = self._consumer.assignment()
+        self._consumer.pause(assignment)
+        self._paused |= {(partition.topic, partition.partition) for partition in assignment}
         message = self._consumer.poll(0)
         if message is not None:
             # partitions that were assigned by this very poll were not paused yet

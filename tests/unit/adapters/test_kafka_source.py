@@ -38,12 +38,15 @@ class FakeConsumer:
         self.queue = []
         self.committed = []
         self.up = True
-        self.paused = False
+        self.assigned = [TopicPartition("juno.raw", 0)]
+        self.paused = set()  # of partitions; like librdkafka's, it outlives the assignment
 
     def subscribe(self, topics, on_revoke, on_lost):
         self.topics, self.revoke, self.lost = topics, on_revoke, on_lost
 
     def consume(self, count, timeout):
+        if self.paused:
+            return []
         taken, self.queue = self.queue[:count], self.queue[count:]
         return taken
 
@@ -51,13 +54,13 @@ class FakeConsumer:
         return None if self.paused or not self.queue else self.queue.pop(0)
 
     def assignment(self):
-        return [TopicPartition("juno.raw", 0)]
+        return self.assigned
 
     def pause(self, partitions):
-        self.paused = True
+        self.paused |= {each.partition for each in partitions}
 
     def resume(self, partitions):
-        self.paused = False
+        self.paused -= {each.partition for each in partitions}
 
     def list_topics(self, topic, timeout):
         if not self.up:
@@ -154,6 +157,18 @@ def test_a_message_that_slips_in_while_a_batch_waits_is_delivered_later(made):
     consumer.queue = [Raw(1), Raw(2)]
     source.keepAlive()
     assert [message.offset for message in source.consumeBatch(10, 0)] == [1, 2]
+
+
+def test_a_partition_that_was_lost_while_it_was_paused_is_read_when_it_comes_back(made):
+    source, consumer = made
+    partitions = list(consumer.assigned)
+    source.keepAlive()
+    consumer.lost(consumer, partitions)
+    consumer.assigned = []
+    source.consumeBatch(10, 0)
+    consumer.assigned = partitions
+    consumer.queue = [Raw(1)]
+    assert [message.offset for message in source.consumeBatch(10, 0)] == [1]
 
 
 def test_waiting_pauses_and_consuming_resumes(made):
