@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from fts3_standin.client import StandinRules
 from junotestbed.observe import DESTINATIONS, allConsumed, replicasOf, waitUntil
 from junotestbed.settings import PORTS, SITES, Settings
@@ -246,6 +247,23 @@ def test_a_killed_component_is_up_again_by_itself_and_the_next_file_is_registere
     files = make_files(testbed.settings, "Raw", growingBlock, 1, 1000, run=8000 + KILLED.index((tree, name)))
     announce(testbed.settings, "juno.raw", [(file.block, file.announcement(FileSize=None)) for file in files])
     waitUntil("the next file is registered", lambda: len(replicasOf(files)) == 1, 60)
+
+
+def test_after_an_outage_of_kafka_longer_than_its_sessions_every_partition_is_read_again(testbed, command, allUp, growingBlock):
+    infra, files = testbed.infra, make_files(testbed.settings, "Raw", growingBlock, 3, 1000, run=8050)
+    infra.control("once", "kafka")
+    os.kill(infra.state("kafka").pid, signal.SIGKILL)
+    try:
+        # a member of the group that was not heard of for 45 s loses its partitions
+        time.sleep(60)
+    finally:
+        infra.control("up", "kafka")
+    waitUntil("all components are up", lambda: isUp(command), 60)
+    producer = Producer({"bootstrap.servers": testbed.settings.kafka_brokers})
+    for partition, file in enumerate(files):
+        producer.produce("juno.raw", json.dumps(file.announcement()).encode(), partition=partition)
+    assert producer.flush(60) == 0
+    waitUntil("the file of each partition is registered", lambda: len(replicasOf(files)) == len(files), 90)
 
 
 def test_files_announced_while_the_database_is_killed_are_all_registered_once(testbed, command, allUp, growingBlock, database):
