@@ -6,20 +6,37 @@ from enum import StrEnum
 
 
 class FileState(StrEnum):
-    """Where a file stands between its announcement and the catalogue."""
+    """Where a file stands between its announcement and the catalogue.
+
+    Waiting: it is not visible on its source storage yet. Waived: a person declared that its block is complete without it.
+    Dropped: a person declared that its announcement was none.
+    """
 
     ANNOUNCED = "Announced"
+    WAITING = "Waiting"
     REGISTERED = "Registered"
     QUARANTINED = "Quarantined"
+    WAIVED = "Waived"
+    DROPPED = "Dropped"
 
+
+# a file that was put right is announced again, also one that a person had given up
+_TAKEN_UP = frozenset({FileState.ANNOUNCED, FileState.WAITING})
 
 TRANSITIONS: dict[FileState | None, frozenset[FileState]] = {
-    None: frozenset({FileState.ANNOUNCED, FileState.QUARANTINED}),
-    FileState.ANNOUNCED: frozenset({FileState.REGISTERED, FileState.QUARANTINED}),
-    # a file that was put right is announced again
-    FileState.QUARANTINED: frozenset({FileState.ANNOUNCED}),
+    None: frozenset({FileState.ANNOUNCED, FileState.WAITING, FileState.QUARANTINED}),
+    FileState.ANNOUNCED: frozenset({FileState.REGISTERED, FileState.WAITING, FileState.QUARANTINED}),
+    FileState.WAITING: frozenset({FileState.ANNOUNCED, FileState.QUARANTINED}),
+    FileState.QUARANTINED: _TAKEN_UP | {FileState.WAIVED, FileState.DROPPED},
+    FileState.WAIVED: _TAKEN_UP,
+    FileState.DROPPED: _TAKEN_UP,
     FileState.REGISTERED: frozenset(),
 }
+
+#: states from which an announcement takes a file up (again)
+OPEN_TO_ANNOUNCEMENTS: frozenset[FileState | None] = frozenset(
+    state for state, following in TRANSITIONS.items() if FileState.ANNOUNCED in following
+)
 
 
 class IllegalTransition(Exception):

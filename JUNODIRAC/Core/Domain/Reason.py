@@ -35,12 +35,37 @@ class Reason(StrEnum):
         "the path is not where files of its Type live, or does not end in the file name",
         "move the file, or correct EOSRoot or DirectoryPattern of the Type",
     )
+    WRONG_DATE = (
+        "WrongDate",
+        "the date in the file name is not that of its directory",
+        "move the file to the directory of its day, or correct DirectoryDate, NameDate or DateToleranceDays of the Type",
+    )
     NAME_TOO_LONG = ("NameTooLong", "the name is longer than the catalogue takes", "rename the file")
     ZERO_SIZE = ("ZeroSize", "the file is empty", "write the file again and announce it again")
+    TOO_LARGE = (
+        "TooLarge",
+        "the file is larger than its Type allows",
+        "split the file, or raise MaxSizeBytes of the Type and replay the message",
+    )
     NOT_ON_STORAGE = (
         "NotOnStorage",
         "the file is not on its source storage",
         "bring the file to the storage and announce it again",
+    )
+    NO_ANSWER = (
+        "NoAnswer",
+        "the source storage gave no answer for this file, while it answered for others",
+        "find out why the storage cannot read it, then replay the message",
+    )
+    SIZE_MISMATCH = (
+        "SizeMismatch",
+        "the file on the source storage has another size than announced",
+        "find out whether the file or the announcement is wrong; write the file again, or announce it as it is",
+    )
+    CHECKSUM_MISMATCH = (
+        "ChecksumMismatch",
+        "the file on the source storage has another checksum than announced",
+        "find out whether the file or the announcement is wrong; write the file again, or announce it as it is",
     )
     CONFLICT = (
         "Conflict",
@@ -51,4 +76,9 @@ class Reason(StrEnum):
         "CatalogueRefused",
         "the file catalogue refused the file",
         "compare the catalogue's entry with the announcement",
+    )
+    INTERNAL_ERROR = (
+        "InternalError",
+        "the receiver failed on this message alone",
+        "report the error in the receiver's log; replay the message after a fix",
     )

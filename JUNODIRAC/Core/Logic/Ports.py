@@ -7,7 +7,8 @@ of the call is then assumed done, and the caller repeats it later. All methods a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -41,6 +42,11 @@ class Message:
     payload: bytes
     key: bytes | None = None
 
+    @property
+    def position(self) -> tuple[str, int, int]:
+        """Where it stands: topic, partition and offset."""
+        return self.topic, self.partition, self.offset
+
 
 @dataclass(frozen=True)
 class LedgerEntry:
@@ -62,6 +68,11 @@ class LedgerEntry:
     registeredTime: datetime | None = None
     quarantinedTime: datetime | None = None
 
+    @property
+    def position(self) -> tuple[str, int, int]:
+        """The message that the row stands for: topic, partition and offset."""
+        return self.topic, self.partition, self.offset
+
 
 @dataclass(frozen=True)
 class QuarantinedMessage:
@@ -75,6 +86,81 @@ class QuarantinedMessage:
     fileName: str = ""
     checksum: str = ""
     sizeBytes: int | None = None
+
+
+@dataclass(frozen=True)
+class WaitingMessage:
+    """An announcement whose file the source storage does not show yet.
+
+    :param reason: NotOnStorage or NoAnswer: what it becomes when the Type's grace time is over
+    :param since: when it was first found waiting, UTC
+    :param attempts: how many times the storage was asked
+    """
+
+    message: Message
+    typeName: str
+    file: RawFile
+    reason: Reason
+    detail: str
+    checksum: str
+    sizeBytes: int | None
+    since: datetime
+    nextTime: datetime
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What the source storage says of one file.
+
+    ``sizeBytes`` None: it is not there. ``checksum``: adler32, 8 lower-case hex digits; empty if it was not asked for.
+    ``failure``: not empty if the storage gave no answer for this file while it answered for others.
+    """
+
+    sizeBytes: int | None
+    checksum: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class IngestCounts:
+    """What became of some messages of a Type, for rates."""
+
+    messages: int = 0
+    registered: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    waiting: int = 0
+    registeredBytes: int = 0
+
+
+@dataclass(frozen=True)
+class StatusMessage:
+    """What became of one announcement, for those who follow the Type's status topic.
+
+    :param status: ``Registered``, ``Quarantined`` or ``Duplicate``
+    :param message: the announcement
+    :param file: None if no LFN could be made of it
+    """
+
+    status: str
+    message: Message
+    typeName: str
+    fileName: str = ""
+    file: RawFile | None = None
+    reason: Reason | None = None
+    detail: str = ""
+
+
+class DirectoryTaken(Exception):
+    """The ledger has a directory under another block than the Type's rules say: the rules were changed.
+
+    :param blocks: for each such directory, the block that has it, in words
+    """
+
+    def __init__(self, blocks: Mapping[str, str]) -> None:
+        self.blocks = dict(blocks)
+        super().__init__("; ".join(f"{directory} belongs to {block}" for directory, block in sorted(blocks.items())))
 
 
 @dataclass(frozen=True)
@@ -98,29 +184,65 @@ class BulkResult:
 class Ledger(Protocol):
     """The custody record: one row for each file that was ever announced."""
 
+    def holdBlocks(self, blocks: Sequence[tuple[str, str]]) -> AbstractContextManager[None]:
+        """Hold these blocks, (Type, name) each, against every other receiver, until the context is left or the process dies.
+
+        The catalogue has no unique key on directory and name: two receivers that register the same file at once would make
+        it twice.
+
+        :raises TemporaryFailure: if another receiver holds one of them for long
+        """
+
     def findFiles(self, files: Sequence[RawFile]) -> dict[str, LedgerEntry]:
-        """The rows of those files that have one, by LFN."""
+        """The rows of those files that have one, by the LFN that was asked for.
+
+        A row whose name differs only in case is found too, with its own name in ``file``: DIRAC's tables take both for the same.
+        """
+
+    def findQuarantined(self, positions: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int, int], tuple[Reason, str]]:
+        """Reason and detail of those messages that were quarantined before, by position."""
 
     def recordAnnounced(self, entries: Sequence[LedgerEntry]) -> None:
-        """Insert rows in state Announced; a row in state Quarantined goes back to Announced with the new values.
+        """Insert rows in state Announced; a Waiting, Quarantined, Waived or Dropped row goes back to it with the new values.
 
+        Open quarantine records of such a file, which a good announcement answers, become Retried; not so a Conflict.
         Rows in another state stay as they are.
+
+        :raises DirectoryTaken: nothing is written then
         """
 
     def recordRegistered(self, lfns: Sequence[str]) -> None:
         """Announced -> Registered, with the time. Already Registered: no change."""
 
+    def recordWaiting(self, items: Sequence[WaitingMessage]) -> None:
+        """Keep each message, and put its file's row into state Waiting, unless it is Registered.
+
+        A message that waits already keeps its ``since``; attempts, next time, reason and detail are taken over.
+
+        :raises DirectoryTaken: nothing is written then
+        """
+
+    def dueWaiting(self, topic: str, partitions: Sequence[int], now: datetime, limit: int) -> list[WaitingMessage]:
+        """Waiting messages of these partitions whose next time has come, oldest first."""
+
+    def endWaiting(self, positions: Sequence[tuple[str, int, int]]) -> None:
+        """Forget messages that wait no longer, because their outcome is recorded."""
+
     def recordQuarantined(self, items: Sequence[QuarantinedMessage]) -> None:
-        """Keep each message byte for byte with its reason; the row of its file, if it is not Registered, is Quarantined.
+        """Keep each message byte for byte with its reason; the row of its file is Quarantined if it was Announced or Waiting.
 
         The row is made where there is none, and takes the message's topic, partition and offset, by which a replay is known.
-        A Conflict does not touch an Announced row: that one's own announcement is still on its way.
-        The same (topic, partition, offset) twice: the message is kept as it was the first time, and the row, which the
-        repetition may have brought back to Announced, is Quarantined again.
+        A Conflict does not touch an Announced row: that one's own announcement is still on its way. A Quarantined, Waived or
+        Dropped row stays as it is.
+        The same (topic, partition, offset) twice: the message is kept as it was the first time (its record is Open again if it
+        was Retried), and the row, which the repetition may have brought back to Announced, is Quarantined again.
         """
 
     def recordSizes(self, sizesBytes: Mapping[str, int]) -> None:
         """Fill in sizes that the storage told, for rows (by LFN) that have none."""
+
+    def recordCounts(self, typeName: str, counts: IngestCounts) -> None:
+        """Add to the Type's counts of this minute, and note that its receiver had announcements."""
 
     def findBlock(self, typeName: str, name: str) -> Block | None:
         """The block with its transfers, if it is known."""
@@ -148,12 +270,29 @@ class Transformations(Protocol):
         :returns: the transformation's id
         """
 
-    def attachFiles(self, transformationID: int, lfns: Sequence[str]) -> None:
-        """Attach files to a transformation; those that are attached already stay as they are."""
+    def attachFiles(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> BulkResult:
+        """Attach files to each of the transformations; those that are attached already stay as they are.
+
+        :returns: a file is successful if it is attached to all of them
+        """
 
 
 class Storage(Protocol):
     """The source storage element."""
 
-    def fileSizes(self, lfns: Sequence[str]) -> dict[str, int | None]:
-        """Size in bytes of each file, None for a file that is not there."""
+    def look(self, lfns: Sequence[str], withChecksum: Collection[str] = ()) -> dict[str, StoredFile]:
+        """What the storage says of each file.
+
+        :param withChecksum: those of the LFNs whose checksum is asked for too
+        :raises TemporaryFailure: if it answers for none of them
+        """
+
+
+class Announcer(Protocol):
+    """Tells others what became of announcements. Idempotent where the receivers of the messages are: a crash repeats them."""
+
+    def send(self, statuses: Sequence[StatusMessage], deadLetters: Sequence[QuarantinedMessage]) -> None:
+        """Send status messages and undecodable messages, and wait until they are durable.
+
+        :raises TemporaryFailure: if that could not be made sure of
+        """

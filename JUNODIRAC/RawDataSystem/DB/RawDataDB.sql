@@ -38,13 +38,14 @@ CREATE TABLE IF NOT EXISTS `BlockTransfers` (
   KEY `TransformationID` (`TransformationID`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- FileName ignores case, as DIRAC's tables do: two names that differ only in case would be one file there.
 -- 100 million rows are expected: no foreign keys (a check for each insert), no text that another table has.
 -- DirectoryState carries the size, so that the counts and bytes of a block are read from the index alone.
 CREATE TABLE IF NOT EXISTS `Files` (
   `FileID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   `DirectoryID` INT UNSIGNED NOT NULL,
-  `FileName` VARCHAR(255) NOT NULL,
-  `State` ENUM('Announced', 'Registered', 'Quarantined') NOT NULL,
+  `FileName` VARCHAR(255) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
+  `State` ENUM('Announced', 'Registered', 'Quarantined', 'Waiting', 'Waived', 'Dropped') NOT NULL,
   `SizeBytes` BIGINT UNSIGNED DEFAULT NULL,
   `Checksum` VARCHAR(64) NOT NULL DEFAULT '',
   `EventCount` BIGINT UNSIGNED DEFAULT NULL,
@@ -61,12 +62,15 @@ CREATE TABLE IF NOT EXISTS `Files` (
   `AnnouncedTime` DATETIME(3) NOT NULL,
   `RegisteredTime` DATETIME(3) DEFAULT NULL,
   `QuarantinedTime` DATETIME(3) DEFAULT NULL,
+  `WaitingTime` DATETIME(3) DEFAULT NULL,
+  `ClosedTime` DATETIME(3) DEFAULT NULL,
   PRIMARY KEY (`FileID`),
   UNIQUE KEY `DirectoryFile` (`DirectoryID`, `FileName`),
   KEY `DirectoryState` (`DirectoryID`, `State`, `SizeBytes`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- FileID is NULL where no LFN could be made of the announcement.
+-- State: Open, Retried (the message was replayed or its file announced again), Waived, Dropped. ClosedBy: a user or a message.
 CREATE TABLE IF NOT EXISTS `Quarantine` (
   `QuarantineID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   `Topic` VARCHAR(249) NOT NULL,
@@ -78,14 +82,18 @@ CREATE TABLE IF NOT EXISTS `Quarantine` (
   `Reason` VARCHAR(64) NOT NULL,
   `Detail` TEXT NOT NULL,
   `Payload` LONGBLOB NOT NULL,
+  `MessageKey` BLOB DEFAULT NULL,
   `Checksum` VARCHAR(64) NOT NULL DEFAULT '',
   `SizeBytes` BIGINT UNSIGNED DEFAULT NULL,
   `Time` DATETIME(3) NOT NULL,
+  `State` VARCHAR(16) NOT NULL DEFAULT 'Open',
+  `ClosedTime` DATETIME(3) DEFAULT NULL,
+  `ClosedBy` VARCHAR(300) NOT NULL DEFAULT '',
   PRIMARY KEY (`QuarantineID`),
   UNIQUE KEY `Message` (`Topic`, `KafkaPartition`, `KafkaOffset`),
   KEY `FileID` (`FileID`),
   KEY `FileName` (`FileName`),
-  KEY `TypeReason` (`Type`, `Reason`, `Time`)
+  KEY `TypeReason` (`Type`, `State`, `Reason`, `Time`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- What people changed by command, and why.
@@ -100,4 +108,89 @@ CREATE TABLE IF NOT EXISTS `Journal` (
   PRIMARY KEY (`JournalID`),
   KEY `Object` (`Object`),
   KEY `Time` (`Time`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Announcements whose file the source storage does not show yet. The receiver that has the partition asks again at NextTime.
+CREATE TABLE IF NOT EXISTS `Waiting` (
+  `Topic` VARCHAR(249) NOT NULL,
+  `KafkaPartition` INT UNSIGNED NOT NULL,
+  `KafkaOffset` BIGINT UNSIGNED NOT NULL,
+  `Type` VARCHAR(64) NOT NULL,
+  `FileID` BIGINT UNSIGNED NOT NULL,
+  `Reason` VARCHAR(64) NOT NULL,
+  `Detail` TEXT NOT NULL,
+  `Payload` LONGBLOB NOT NULL,
+  `MessageKey` BLOB DEFAULT NULL,
+  `Since` DATETIME(3) NOT NULL,
+  `NextTime` DATETIME(3) NOT NULL,
+  `Attempts` INT UNSIGNED NOT NULL,
+  PRIMARY KEY (`Topic`, `KafkaPartition`, `KafkaOffset`),
+  KEY `Due` (`Topic`, `KafkaPartition`, `NextTime`),
+  KEY `FileID` (`FileID`),
+  KEY `TypeSince` (`Type`, `Since`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- In which directories the files of a run lie, so that a run is found without an index over all files.
+CREATE TABLE IF NOT EXISTS `Runs` (
+  `RunNumber` BIGINT UNSIGNED NOT NULL,
+  `DirectoryID` INT UNSIGNED NOT NULL,
+  PRIMARY KEY (`RunNumber`, `DirectoryID`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- What each minute brought. A crash may count a batch twice: these are rates, the ledger's rows are the truth.
+CREATE TABLE IF NOT EXISTS `IngestRates` (
+  `Type` VARCHAR(64) NOT NULL,
+  `Minute` DATETIME NOT NULL,
+  `Messages` INT UNSIGNED NOT NULL DEFAULT 0,
+  `Registered` INT UNSIGNED NOT NULL DEFAULT 0,
+  `Duplicates` INT UNSIGNED NOT NULL DEFAULT 0,
+  `Quarantined` INT UNSIGNED NOT NULL DEFAULT 0,
+  `Waiting` INT UNSIGNED NOT NULL DEFAULT 0,
+  `RegisteredBytes` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  `LastTime` DATETIME(3) NOT NULL,
+  PRIMARY KEY (`Type`, `Minute`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- The sign of life of each receiver, and what it waits for.
+CREATE TABLE IF NOT EXISTS `Receivers` (
+  `Type` VARCHAR(64) NOT NULL,
+  `Instance` VARCHAR(128) NOT NULL,
+  `Host` VARCHAR(128) NOT NULL,
+  `PID` INT UNSIGNED NOT NULL,
+  `StartedTime` DATETIME(3) NOT NULL,
+  `HeartbeatTime` DATETIME(3) NOT NULL,
+  `Trouble` TEXT DEFAULT NULL,
+  `TroubleSince` DATETIME(3) DEFAULT NULL,
+  PRIMARY KEY (`Type`, `Instance`, `Host`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- The last comparison of a directory of the source storage with the ledger. Differences is JSON, the lists in it are cut.
+CREATE TABLE IF NOT EXISTS `Sweeps` (
+  `Type` VARCHAR(64) NOT NULL,
+  `Directory` VARCHAR(255) NOT NULL,
+  `Time` DATETIME(3) NOT NULL,
+  `OnStorage` INT UNSIGNED NOT NULL,
+  `InLedger` INT UNSIGNED NOT NULL,
+  `NeverAnnounced` INT UNSIGNED NOT NULL,
+  `NotOnStorage` INT UNSIGNED NOT NULL,
+  `Differences` MEDIUMTEXT NOT NULL,
+  PRIMARY KEY (`Type`, `Directory`),
+  KEY `Time` (`Time`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Problems that people are told of. EndedTime is NULL as long as a problem stands.
+CREATE TABLE IF NOT EXISTS `Alerts` (
+  `AlertID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  `Problem` VARCHAR(190) NOT NULL,
+  `Type` VARCHAR(64) NOT NULL DEFAULT '',
+  `Sentence` TEXT NOT NULL,
+  `Remedy` TEXT NOT NULL,
+  `SinceTime` DATETIME(3) NOT NULL,
+  `LastSeenTime` DATETIME(3) NOT NULL,
+  `LastMailTime` DATETIME(3) DEFAULT NULL,
+  `EndedTime` DATETIME(3) DEFAULT NULL,
+  `Occurrences` BIGINT UNSIGNED NOT NULL DEFAULT 1,
+  PRIMARY KEY (`AlertID`),
+  KEY `Problem` (`Problem`, `EndedTime`),
+  KEY `EndedTime` (`EndedTime`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
