@@ -32,6 +32,13 @@ class TemporaryFailure(Exception):
         super().__init__(f"{component} is not available: {detail}")
 
 
+class Refusal(Exception):
+    """A whole service answered, and the answer is no: nothing goes on until somebody changes something.
+
+    It is no single message's fault, so the batch is held and tried again, as after a :class:`TemporaryFailure`.
+    """
+
+
 @dataclass(frozen=True)
 class Message:
     """One Kafka message: where it stands and its bytes."""

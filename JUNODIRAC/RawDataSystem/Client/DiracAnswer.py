@@ -13,7 +13,7 @@ from typing import Any
 from DIRAC.Core.Utilities import DErrno
 from DIRAC.Core.Utilities.ReturnValues import returnValueOrRaise
 
-from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+from JUNODIRAC.Core.Logic.Ports import Refusal, TemporaryFailure
 
 # What DIRAC's transports, service reactor and configuration client say when a service cannot be talked to.
 _NOT_REACHABLE = re.compile(
@@ -37,7 +37,7 @@ _CATALOGUE_QUERY_FAILED = re.compile(
 _UNAVAILABLE_ERRNOS = frozenset({DErrno.EDISET, DErrno.EDB, DErrno.ESQLA, DErrno.EMQCONN})
 
 
-class ServiceRefusal(Exception):
+class ServiceRefusal(Refusal):
     """A service answered, and the answer is no. Repeating the call will not help until somebody changes something.
 
     :param component: the service, for example ``Transformation/TransformationManager``
