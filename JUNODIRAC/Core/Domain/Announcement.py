@@ -88,7 +88,9 @@ def _readObject(payload: bytes) -> dict[str, object]:
         raise BadAnnouncement(Reason.UNDECODABLE, "the message is empty")
     try:
         text = payload.decode("utf-8")
-        content = json.loads(text, object_pairs_hook=_uniqueKeys, parse_constant=_noConstant, parse_float=_finiteFloat)
+        if text.startswith("\ufeff"):
+            raise BadAnnouncement(Reason.UNDECODABLE, "not JSON: it begins with a byte order mark")
+        content = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:
             # a lone half of a surrogate pair is a str that no database and no log can write
             json.dumps(content, ensure_ascii=False).encode("utf-8")
@@ -126,6 +128,10 @@ def _finiteFloat(digits: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise BadAnnouncement(Reason.BAD_FIELD, f"the number {digits[:40]} is too large")
     return value
+
+
+# made once: it costs as much as reading an announcement
+_DECODER = json.JSONDecoder(object_pairs_hook=_uniqueKeys, parse_constant=_noConstant, parse_float=_finiteFloat)
 
 
 def _show(value: object) -> str:

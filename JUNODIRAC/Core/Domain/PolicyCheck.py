@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 # Type is metadata of the DFC and a column of 64 characters in the ledger; campaign and plugin keep within the same
 _MAX_NAME = 64
+# a year: a longer time is a slip of the pen, and a date that is off by a year is what the check of dates is for
+_MAX_SECONDS = 366 * 86400
+_MAX_DAYS = 366
 _GIVEN_FIELDS = frozenset({"Type", "Campaign"})
 _RESERVED_FIELDS = _GIVEN_FIELDS | {"Directory", "FileName", "Block", "SE"}
 
@@ -29,6 +32,7 @@ def checkPolicy(policy: TypePolicy) -> None:
     _checkNumbers(policy)
     _checkPatterns(policy)
     _checkRules(policy)
+    _checkDates(policy)
     _checkBlockDirectory(policy)
 
 
@@ -45,8 +49,17 @@ def _checkNames(policy: TypePolicy) -> None:
         _refuse(policy, "Type", "", "the Type has no name", "name the section")
     if not policy.plugin:
         _refuse(policy, "Plugin", "", "it is empty", "leave it out, or name a transformation plugin")
-    if not _TOPIC.fullmatch(policy.topic):
-        _refuse(policy, "Topic", policy.topic, "Kafka has no such topic names", "use at most 249 letters, digits and ._-")
+    seen: dict[str, str] = {}
+    for option, topic in (
+        ("Topic", policy.topic),
+        ("StatusTopic", policy.statusTopic),
+        ("DeadLetterTopic", policy.deadLetterTopic),
+    ):
+        if not _TOPIC.fullmatch(topic):
+            _refuse(policy, option, topic, "Kafka has no such topic names", "use at most 249 letters, digits and ._-")
+        if topic in seen:
+            _refuse(policy, option, topic, f"it is the {seen[topic]} too", "give each a topic of its own")
+        seen[topic] = option
 
 
 def _checkStorages(policy: TypePolicy) -> None:
@@ -64,8 +77,21 @@ def _checkStorages(policy: TypePolicy) -> None:
 def _checkNumbers(policy: TypePolicy) -> None:
     if policy.groupSize < 1:
         _refuse(policy, "GroupSize", str(policy.groupSize), "a task needs a file", "use a number from 1")
-    if policy.maxWaitSeconds < 0:
-        _refuse(policy, "MaxWaitSeconds", str(policy.maxWaitSeconds), "it is below 0", "use seconds from 0")
+    if policy.maxSizeBytes < 1:
+        _refuse(policy, "MaxSizeBytes", str(policy.maxSizeBytes), "no file would be small enough", "use bytes from 1")
+    for option, seconds in (
+        ("MaxWaitSeconds", policy.maxWaitSeconds),
+        ("GraceSeconds", policy.graceSeconds),
+        ("SweepSeconds", policy.sweepSeconds),
+        ("SweepMinAgeSeconds", policy.sweepMinAgeSeconds),
+        ("SilenceAlarmSeconds", policy.silenceAlarmSeconds),
+    ):
+        if not 0 <= seconds <= _MAX_SECONDS:
+            _refuse(policy, option, str(seconds), f"it is not from 0 to {_MAX_SECONDS}", "use seconds")
+    if not 0 <= policy.dateToleranceDays <= _MAX_DAYS:
+        _refuse(policy, "DateToleranceDays", str(policy.dateToleranceDays), f"it is not from 0 to {_MAX_DAYS}", "use days")
+    if not 0 <= policy.checksumSampleShare <= 1:
+        _refuse(policy, "ChecksumSampleShare", str(policy.checksumSampleShare), "it is no share", "use a number from 0 to 1")
 
 
 def _checkPatterns(policy: TypePolicy) -> None:
@@ -114,6 +140,25 @@ def _checkRules(policy: TypePolicy) -> None:
             _refuse(policy, option, rule.template, "a name has no '/'", "separate fields with '-'")
     if "FileName" not in policy.lfnRule.fields and not nameFields <= policy.lfnRule.fields:
         _refuse(policy, "LFNRule", policy.lfnRule.template, "files would share an LFN", "use {FileName}")
+
+
+def _checkDates(policy: TypePolicy) -> None:
+    """The date of a name is compared with that of its directory where both are given."""
+    sides = (
+        ("DirectoryDate", policy.directoryDate, "DirectoryPattern", policy.directoryPattern, "NameDate", policy.nameDate),
+        ("NameDate", policy.nameDate, "NamePattern", policy.namePattern, "DirectoryDate", policy.directoryDate),
+    )
+    for option, rule, patternOption, pattern, otherOption, other in sides:
+        if rule is None:
+            continue
+        unknown = sorted(rule.fields - set(pattern.fields))
+        if unknown:
+            _refuse(
+                policy, option, rule.template, f"{{{unknown[0]}}} is unknown here",
+                f"use fields of {patternOption}: {_listFields(list(pattern.fields))}",
+            )  # fmt: skip
+        if other is None:
+            _refuse(policy, option, rule.template, f"{otherOption} is empty: there is nothing to compare", "set both or none")
 
 
 def _checkBlockDirectory(policy: TypePolicy) -> None:

@@ -156,7 +156,7 @@ BAD_OPTIONS = [
     ("TransformationRule", {"TransformationRule": "{Year}-{Block}-{SE}"}, "unknown"),
     ("GroupSize", {"GroupSize": "0"}, "needs a file"),
     ("GroupSize", {"GroupSize": "many"}, "whole number"),
-    ("MaxWaitSeconds", {"MaxWaitSeconds": "-1"}, "below 0"),
+    ("MaxWaitSeconds", {"MaxWaitSeconds": "-1"}, "not from 0"),
     ("MaxWaitSeconds", {"MaxWaitSeconds": "1.5"}, "whole number"),
 ]
 
