@@ -11,6 +11,7 @@ import time
 from junotestbed.certificates import USERS
 from junotestbed.demo import check, demo
 from junotestbed.dirac_server import show_logs
+from junotestbed.mail_sink import show_mails
 from junotestbed.settings import SITES, Settings, TestbedError
 from junotestbed.testbed import Testbed
 from junotestbed.traffic import site_of
@@ -48,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("name", nargs="?", default="", help="System/Component or a process of the infrastructure; without: a list")
     logs.add_argument("-n", "--lines", type=int, default=40)
     logs.add_argument("-f", "--follow", action="store_true")
+    mails = commands.add_parser("mails", help="the mails that DIRAC sent; none leaves this machine")
+    mails.add_argument("number", nargs="?", type=int, help="show this one, -1 is the last; without: a list")
+    mails.add_argument("--json", action="store_true", help="all of them as JSON")
     renew = commands.add_parser("renew-proxies", help="make fresh proxies (the testbed does so by itself)")
     renew.add_argument("--every", type=int, default=0, metavar="SECONDS", help="go on for ever")
     site = commands.add_parser("site", help="cut a site off the network, or join it again")
@@ -97,6 +101,8 @@ def run_command(arguments: argparse.Namespace) -> int:
             return execute(testbed, arguments.user, arguments.words)
         case "logs":
             return show_logs(settings, arguments.name, arguments.lines, arguments.follow)
+        case "mails":
+            return show_mails(settings, arguments.number, arguments.json)
         case "renew-proxies":
             return renew_proxies(testbed, arguments.every)
         case "site":

@@ -55,6 +55,7 @@ STOCK = (
     service("Framework", "ComponentMonitoring"),
     service("Framework", "SystemAdministrator"),
     service("Framework", "ProxyManager"),
+    service("Framework", "Notification"),
     service("DataManagement", "FileCatalog"),
     service("DataManagement", "FTS3Manager"),
     service("Transformation", "TransformationManager"),

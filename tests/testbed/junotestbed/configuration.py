@@ -92,6 +92,12 @@ def write_local_files(settings: Settings) -> None:
         },
         0o600,
     )
+    # in the service's own file: in the central configuration DIRAC's installer would take it for an installed service's section
+    smtp = {"Host": "127.0.0.1", "Port": str(settings.port("mail-sink")), "FromAddress": "dirac@localhost"}
+    write_cfg(
+        root / "etc/Framework_Notification.cfg",
+        {"Systems": {"Framework": {"Services": {"Notification": {"SMTP": smtp}}}}},
+    )
     write_cfg(
         root / "etc/Configuration_Server.cfg",
         {

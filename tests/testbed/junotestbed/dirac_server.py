@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from junotestbed import components
@@ -105,7 +105,12 @@ class DiracServer:
     def installed(self) -> bool:
         return (self.root / "installed").exists()
 
+    def missing(self, wanted: Sequence[Component]) -> list[Component]:
+        """Those of the components that are not installed yet."""
+        return [component for component in wanted if not (self.root / "startup" / component.link).exists()]
+
     def install_stock(self, say: Say) -> None:
+        """DIRAC's databases and components; what is there already stays as it is."""
         self.wait_for(components.CONFIGURATION_SERVER)
         self.python("junotestbed.install_components", "install")
         say(f"installed: {len(components.STOCK_DATABASES)} databases, {len(STOCK)} components of DIRAC")
@@ -116,11 +121,12 @@ class DiracServer:
             self.make_proxy(user, upload=False)
         self.python("junotestbed.install_components", "register")
         self.as_host("dirac-install-db", *OWN_DATABASES)
-        said = self.sysadmin(*[self._install_line(component) for component in OWN])
-        missing = [c.full_name for c in OWN if not (self.root / "startup" / c.link).exists()]
+        new = self.missing(OWN)
+        said = self.sysadmin(*[self._install_line(component) for component in new])
+        missing = [component.full_name for component in self.missing(OWN)]
         if missing:
             raise TestbedError(f"the sysadmin CLI did not install {', '.join(missing)}:\n{last_lines(said, 40)}")
-        names = ", ".join([*OWN_DATABASES, *(component.full_name for component in OWN)])
+        names = ", ".join([*OWN_DATABASES, *(component.full_name for component in new)])
         say(f"installed with dirac-install-db and dirac-admin-sysadmin-cli: {names}")
 
     def _install_line(self, component: Component) -> str:

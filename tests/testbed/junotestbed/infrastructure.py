@@ -298,8 +298,17 @@ def proxy_renewer(settings: Settings, tree: Tree) -> Infra:
     return define(settings, tree, "proxy-renewer", script, 0, lambda: True)
 
 
+def mail_sink(settings: Settings, tree: Tree) -> Infra:
+    """Where DIRAC's Notification service sends its mails."""
+    port = settings.port("mail-sink")
+    command = [str(settings.venv / "bin/python"), "-m", "junotestbed.mail_sink"]
+    command += ["--port", str(port), "--folder", str(settings.mails)]
+    script = f"export PYTHONPATH={SOURCE_DIR}/tests/testbed\nexec {shlex.join(command)}"
+    return define(settings, tree, "mail-sink", script, port, lambda: port_answers("127.0.0.1", port))
+
+
 def define_all(settings: Settings, tree: Tree) -> list[Infra]:
     """Everything that DIRAC needs around it."""
     parts = [mariadb(settings, tree), kafka(settings, tree)] + [xrootd(settings, tree, site) for site in SITES]
     parts += [fts3_standin(settings, tree)] if settings.has_standin else []
-    return [*parts, proxy_renewer(settings, tree)]
+    return [*parts, mail_sink(settings, tree), proxy_renewer(settings, tree)]

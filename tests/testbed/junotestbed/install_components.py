@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from junotestbed.components import STOCK, STOCK_DATABASES, Component
-from junotestbed.settings import TestbedError
+from junotestbed.settings import Settings, TestbedError
 
 
 def checked(result: dict, what: str):
@@ -29,7 +29,12 @@ def install_all() -> None:
 
     extensions = extensionsByPriority()
     checked(installer.getMySQLPasswords(), "database passwords in dirac.cfg")
+    # not all scripts of DIRAC's databases can be run twice
+    was_installed = (Settings.from_environment().dirac_root / "installed").exists()
+    existing = checked(installer.getDatabases(), "databases that exist") if was_installed else []
     for name in STOCK_DATABASES:
+        if name in existing:
+            continue
         _, system = checked(installer.installDatabase(name), name)
         checked(installer.addDatabaseOptionsToCS(gConfig, system, name), name)
         print("database", name, flush=True)
@@ -44,8 +49,6 @@ def install_all() -> None:
 
 
 def _install(installer, component: Component, extensions: list[str], gConfig) -> str:
-    from junotestbed.settings import Settings
-
     options = dict(component.options)
     if component.kind == "service":
         options["Port"] = str(Settings.from_environment().port(component.full_name))

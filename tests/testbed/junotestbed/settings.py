@@ -20,10 +20,12 @@ PORTS = {
     "kafka": 92,
     "kafka-controller": 93,
     "fts3": 46,
+    "mail-sink": 25,
     "Configuration/Server": 135,
     "Framework/ComponentMonitoring": 190,
     "Framework/SystemAdministrator": 162,
     "Framework/ProxyManager": 152,
+    "Framework/Notification": 154,
     "DataManagement/FileCatalog": 197,
     "DataManagement/FTS3Manager": 193,
     "Transformation/TransformationManager": 131,
@@ -103,6 +105,7 @@ class Settings:
         self.users = self.run / "users"
         self.proxies = self.run / "proxies"
         self.storage = self.run / "storage"
+        self.mails = self.run / "mails"
         self.mysql_socket = self.run / "mysql.sock"
 
     @classmethod

@@ -12,11 +12,12 @@ from junotestbed import components
 from junotestbed.certificates import make_certificates
 from junotestbed.dirac_server import DiracServer
 from junotestbed.infrastructure import Infra, Network, define_all, make_topics
+from junotestbed.ledger_tables import missing_tables
 from junotestbed.settings import Settings, TestbedError
 from junotestbed.shell import wait_for
 from junotestbed.supervision import dirac_tree, infra_tree, kill_leftovers, leftovers
 
-TOPICS = ["juno.raw", "juno.rtraw"]
+TOPICS = [topic + suffix for topic in ("juno.raw", "juno.rtraw") for suffix in ("", ".status", ".dead")]
 
 
 class Testbed:
@@ -67,17 +68,30 @@ class Testbed:
         for part in parts:
             self._wait_infra(part)
         make_topics(self.settings, TOPICS)
-        if not self.server.installed:
-            self.server.install_stock(self.say)
+        self._up_dirac()
+
+    def _up_dirac(self) -> None:
+        """Start DIRAC; what a new state folder, or one of an older version, does not have yet is installed."""
+        server = self.server
+        own_services = [c for c in components.OWN if c.kind == "service"]
+        tables = missing_tables(self.settings) if server.installed else []
+        if server.missing(components.STOCK):
+            self.dirac.start()
+            server.install_stock(self.say)
         self.dirac.start()
         self._wait_dirac(components.CONFIGURATION_SERVER, *[c for c in components.STOCK if c.kind == "service"])
-        if not self.server.installed:
-            self.server.install_own(self.say)
-            self._wait_dirac(*[c for c in components.OWN if c.kind == "service"])
-            self.server.finish_installation()
+        if tables or server.missing(components.OWN):
+            if server.installed:
+                # it only knows the agents and services that were there when it started
+                administrator = next(c for c in components.STOCK if c.name == "SystemAdministrator")
+                self.dirac.control("restart", administrator.link)
+                self._wait_dirac(administrator)
+            server.install_own(self.say)
+        self._wait_dirac(*own_services)
+        if server.installed:
+            server.renew_proxies()
         else:
-            self._wait_dirac(*[c for c in components.OWN if c.kind == "service"])
-            self.server.renew_proxies()
+            server.finish_installation()
         self._wait_dirac(*[c for c in components.ALL if c.kind == "agent"])
         self.say("up")
 
