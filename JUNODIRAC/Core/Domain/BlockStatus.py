@@ -9,6 +9,8 @@ from datetime import datetime
 from JUNODIRAC.Core.Domain.FileState import FileState
 
 PROCESSED = "Processed"
+# A file in one of these states has no end yet. Waived and dropped ones have: a person decided that the block goes without them.
+UNSETTLED = (FileState.ANNOUNCED, FileState.WAITING, FileState.QUARANTINED)
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,9 @@ class BlockStatus:
 
     @property
     def complete(self) -> bool:
-        """Every destination is complete and no announced file waits for its registration."""
-        waiting = self.block.fileCounts.get(FileState.ANNOUNCED, 0)
-        return bool(self.sites) and not waiting and all(site.complete for site in self.sites)
+        """Every destination is complete, and every file that was ever announced is registered or was given up by a person."""
+        unsettled = sum(self.block.fileCounts.get(state, 0) for state in UNSETTLED)
+        return bool(self.sites) and not unsettled and all(site.complete for site in self.sites)
 
     def toDict(self) -> dict[str, object]:
         """For JSON."""
@@ -115,8 +117,7 @@ class BlockStatus:
             "OpenedTime": block.openedTime.isoformat(timespec="milliseconds") if block.openedTime else None,
             "Files": block.fileCounts.get(FileState.REGISTERED, 0),
             "Bytes": block.sizeBytes.get(FileState.REGISTERED, 0),
-            "Announced": block.fileCounts.get(FileState.ANNOUNCED, 0),
-            "Quarantined": block.fileCounts.get(FileState.QUARANTINED, 0),
+            **{state.value: block.fileCounts.get(state, 0) for state in FileState if state is not FileState.REGISTERED},
             "Catalogued": self.catalogued.files if self.catalogued else None,
             "CataloguedBytes": self.catalogued.sizeBytes if self.catalogued else None,
             "Complete": self.complete,

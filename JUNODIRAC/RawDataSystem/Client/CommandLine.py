@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from DIRAC.Core.Base.Script import Script
 from DIRAC.Core.Utilities.DErrno import ENOAUTH
 
+from JUNODIRAC.Core.Utilities.Moment import BadMoment, momentText, readMoment
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import isUnavailable
 
 SERVICE = "RawData/RawDataManager"
@@ -50,6 +52,16 @@ class CommandLine:
     def switch(self, name: str, default: str = "") -> str:
         """The value of ``--name=value``."""
         return str(self.switches.get(name, default)).strip()
+
+    def number(self, name: str, default: int) -> int:
+        """The value of ``--name=value``, a whole number above 0.
+
+        :raises CommandError: for anything else
+        """
+        value = self.switch(name, str(default))
+        if not (value.isascii() and value.isdigit() and 0 < int(value) < 10**9):
+            raise CommandError(f"--{name} is a whole number above 0, not '{value}'")
+        return int(value)
 
     def write(self, text: str) -> None:
         """Show a piece of the result at once."""
@@ -90,6 +102,17 @@ class CommandLine:
         if result["OK"]:
             return result["Value"]
         raise failureOf(str(result["Message"]), int(result.get("Errno") or 0))
+
+
+def momentOf(text: str) -> str:
+    """A time or an age that a person typed, as an ISO text in UTC, the form in which the service takes it.
+
+    :raises CommandError: if it is neither
+    """
+    try:
+        return str(momentText(readMoment(text, datetime.now(UTC))))
+    except BadMoment as error:
+        raise CommandError(str(error)) from error
 
 
 def failureOf(message: str, errno: int) -> CommandError:

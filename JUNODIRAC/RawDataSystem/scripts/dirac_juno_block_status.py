@@ -3,7 +3,8 @@ Show how far blocks are at each of their destinations
 
 For each block and site: the registered files, those with a replica at the site, per cent, bytes at the site, the
 transformation with its status and its files by status. A block is complete at a site when all its files have a replica
-there and the transformation has finished with all of them.
+there and the transformation has finished with all of them. It is complete when that holds for all its sites and each file that
+was ever announced is registered, waived or dropped. With BLOCK the waived files are named.
 
 Usage:
   dirac-juno-block-status [options] [BLOCK]
@@ -25,13 +26,21 @@ from typing import TYPE_CHECKING, Any
 
 from DIRAC.Core.Base.Script import Script
 
-from JUNODIRAC.Core.Utilities.TextTable import Cell, formatBytes, paint, renderTable
+from JUNODIRAC.Core.Utilities.Moment import shortText
+from JUNODIRAC.Core.Utilities.TextTable import Cell, formatBytes, paint, printable, renderTable
 
 if TYPE_CHECKING:
     from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandLine
 
 TITLES = ("Block", "Type", "Site", "Files", "Done", "%", "Bytes", "Transf.", "Status", "Files of the transformation")
 NUMBERS = ("Files", "Done", "%", "Bytes", "Transf.")
+NOTEWORTHY = {
+    "Announced": ("announced and not yet registered", "busy"),
+    "Waiting": ("not yet visible on the source storage", "busy"),
+    "Quarantined": ("quarantined", "bad"),
+    "Waived": ("waived: the block goes without them", "dim"),
+    "Dropped": ("dropped: their announcements were mistakes", "dim"),
+}
 _CLEAR = "\033[H\033[2J"
 
 
@@ -40,16 +49,25 @@ def statusText(answer: dict[str, Any], colour: bool) -> str:
     rows = [row for block in answer["Blocks"] for row in _rowsOf(block)]
     lines = [renderTable(TITLES, rows, NUMBERS, colour) if rows else "no blocks"]
     for block in answer["Blocks"]:
-        for number, what in ((block["Announced"], "announced and not yet registered"), (block["Quarantined"], "quarantined")):
-            if number:
-                lines.append(paint(f"{block['Type']} {block['Block']}: {number} file(s) {what}", "busy", colour))
+        for state, (what, style) in NOTEWORTHY.items():
+            if block[state]:
+                lines.append(paint(f"{block['Type']} {block['Block']}: {block[state]} file(s) {what}", style, colour))
+        lines += [f"  {_waivedText(file)}" for file in block.get("WaivedFiles", [])]
     for typeName, reasons in sorted(answer["Quarantine"].items()):
         counts = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-        lines.append(f"refused announcements of {typeName}, ever: {counts}")
+        lines.append(f"refused announcements of {typeName}, open: {counts}")
     if answer["Total"] > len(answer["Blocks"]):
         lines.append(f"the newest {len(answer['Blocks'])} of {answer['Total']} blocks; name a block or use --limit for others")
     lines += [paint(f"not available: {text}", "bad", colour) for text in answer["Unavailable"]]
     return "\n".join(lines)
+
+
+def _waivedText(file: dict[str, Any]) -> str:
+    """A file that the block goes without, and why."""
+    who = f"by {file['ClosedBy']} {shortText(file['ClosedTime'])}"
+    return printable(
+        f"waived: {file['FileName']}  {file['Code']}: {file['Detail']}; {who}" + (f": {file['Why']}" if file["Why"] else "")
+    )
 
 
 def allComplete(answer: dict[str, Any]) -> bool:

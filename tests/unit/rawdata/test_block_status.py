@@ -16,7 +16,7 @@ from JUNODIRAC.Core.Domain.BlockStatus import (
 )
 from JUNODIRAC.Core.Domain.FileState import FileState
 
-COUNTS = {FileState.REGISTERED: 10, FileState.QUARANTINED: 1}
+COUNTS = {FileState.REGISTERED: 10, FileState.WAIVED: 1, FileState.DROPPED: 2}
 BLOCK = LedgerBlock("Raw", "20230302", "/juno/raw/2023/0302", "Open", None, COUNTS, {FileState.REGISTERED: 1000}, {"JINR-EOS": 7})
 
 
@@ -51,11 +51,24 @@ def test_a_site_is_not_complete_while_replicas_or_transformation_lack_or_exceed_
     assert not statusOf(done, **files).complete
 
 
-def test_a_block_with_files_that_wait_for_registration_is_not_complete():
-    waiting = LedgerBlock(**{**vars(BLOCK), "fileCounts": {**COUNTS, FileState.ANNOUNCED: 1}})
-    (status,) = assembleBlockStatus([waiting], usage(10), {7: TransferState("Active", {"Processed": 10})})
+@pytest.mark.parametrize("state", FileState)
+def test_a_block_is_complete_only_when_each_file_is_registered_or_was_given_up_by_a_person(state):
+    counts = {FileState.REGISTERED: 10, **({state: 1} if state is not FileState.REGISTERED else {})}
+    block = LedgerBlock(**{**vars(BLOCK), "fileCounts": counts})
+    (status,) = assembleBlockStatus([block], usage(10), {7: TransferState("Active", {"Processed": 10})})
     assert status.sites[0].complete
-    assert not status.complete
+    assert status.complete == (state in (FileState.REGISTERED, FileState.WAIVED, FileState.DROPPED))
+
+
+def test_a_block_counts_its_files_in_every_state():
+    document = statusOf(10, Processed=10).toDict()
+    assert {state.value: document[state.value] for state in FileState if state is not FileState.REGISTERED} == {
+        "Announced": 0,
+        "Waiting": 0,
+        "Quarantined": 0,
+        "Waived": 1,
+        "Dropped": 2,
+    }
 
 
 def test_a_block_without_destinations_or_files_is_not_complete():
@@ -80,7 +93,7 @@ def test_a_directory_that_the_catalogue_lacks_is_empty_and_a_lost_transformation
 
 def test_a_status_is_one_json_document():
     document = json.loads(json.dumps(statusOf(9, Processed=9).toDict()))
-    assert (document["Files"], document["Quarantined"], document["Sites"][0]["Percent"]) == (10, 1, 90.0)
+    assert (document["Files"], document["Waived"], document["Sites"][0]["Percent"]) == (10, 1, 90.0)
 
 
 @given(st.integers(1, 10**8), st.data())

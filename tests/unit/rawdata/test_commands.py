@@ -29,7 +29,10 @@ BLOCK = {
     "State": "Open",
     "Files": 10,
     "Announced": 2,
+    "Waiting": 0,
     "Quarantined": 3,
+    "Waived": 1,
+    "Dropped": 0,
     "Complete": False,
     "Sites": [SITE],
 }
@@ -80,7 +83,24 @@ def test_a_block_row_says_site_files_done_percent_bytes_and_transformation():
         assert value in row
     assert "2 file(s) announced and not yet registered" in text
     assert "3 file(s) quarantined" in text
-    assert "refused announcements of Raw, ever: Conflict 3" in text
+    assert "1 file(s) waived" in text
+    assert "not yet visible" not in text
+    assert "refused announcements of Raw, open: Conflict 3" in text
+
+
+def test_the_waived_files_of_a_block_are_named_with_who_when_and_why():
+    file = {
+        "FileName": "Daq.7.dat",
+        "Code": "NotOnStorage",
+        "Detail": "not there",
+        "ClosedBy": "prod",
+        "ClosedTime": "2023-03-02T12:00:00.000+00:00",
+        "Why": "lost\x1b[2J with node 5",
+    }
+    text = dirac_juno_block_status.statusText({**ANSWER, "Blocks": [{**BLOCK, "WaivedFiles": [file]}]}, colour=False)
+    for value in ("Daq.7.dat", "NotOnStorage: not there", "by prod 2023-03-02 12:00:00", "with node 5"):
+        assert value in text
+    assert "\x1b" not in text
 
 
 def test_what_is_not_available_is_said_and_shown_as_a_question_mark():
