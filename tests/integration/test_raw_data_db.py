@@ -16,7 +16,7 @@ from JUNODIRAC.Core.Domain.Block import Block
 from JUNODIRAC.Core.Domain.FileState import FileState, IllegalTransition
 from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Domain.Reason import Reason
-from JUNODIRAC.Core.Logic.Ports import LedgerEntry, Message, QuarantinedMessage, TemporaryFailure
+from JUNODIRAC.Core.Logic.Ports import DirectoryTaken, LedgerEntry, Message, QuarantinedMessage, TemporaryFailure
 from JUNODIRAC.RawDataSystem.DB.LedgerConnection import DatabaseError
 from JUNODIRAC.RawDataSystem.DB.RawDataDB import LedgerMismatch, RawDataDB
 
@@ -119,12 +119,12 @@ def test_a_quarantined_file_that_is_announced_again_takes_the_new_values(ledger,
     assert stateOf(ledger, file) is FileState.REGISTERED
 
 
-def test_an_announced_file_keeps_its_values_in_quarantine(ledger, typeName):
+def test_an_announced_file_keeps_its_content_in_quarantine_and_stands_for_the_refused_message(ledger, typeName):
     file = makeFile(typeName)
     ledger.recordAnnounced([makeEntry(file, offset=5)])
     ledger.recordQuarantined([makeQuarantined(typeName, 9, file)])
     entry = ledger.findFiles([file])[file.lfn]
-    assert (entry.state, entry.offset, entry.checksum, entry.sizeBytes) == (FileState.QUARANTINED, 5, "0a1b2c3d", 1000)
+    assert (entry.state, entry.offset, entry.checksum, entry.sizeBytes) == (FileState.QUARANTINED, 9, "0a1b2c3d", 1000)
     assert entry.quarantinedTime is not None
 
 
@@ -258,7 +258,7 @@ def test_a_block_cannot_take_the_directory_of_another(ledger, typeName):
     for wrong in (replace(block, directory=f"/juno/{typeName}/b"), replace(block, name="b")):
         with pytest.raises(LedgerMismatch, match="BlockRule"):
             ledger.recordBlock(wrong)
-    with pytest.raises(LedgerMismatch):
+    with pytest.raises(DirectoryTaken, match="block 20230302|block a|block b"):
         ledger.recordAnnounced([makeEntry(makeFile(typeName)), makeEntry(replace(makeFile(typeName, 2), block="b"))])
     assert ledger.findBlock(typeName, "a") == block
     assert ledger.findFiles([makeFile(typeName), makeFile(typeName, 2)]) == {}

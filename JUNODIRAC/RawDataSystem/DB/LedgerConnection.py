@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import MySQLdb
 from DIRAC.Core.Base.DB import DB
 from DIRAC.Core.Utilities.ReturnValues import SErrorException, returnValueOrRaise
 
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
 
 T = TypeVar("T")
 
@@ -24,6 +26,9 @@ _TEMPORARY_ERRORS = _DEADLOCK_ERRORS | frozenset(
     {1021, 1040, 1053, 1203, 1206, 1290, 1317, 1927, 2002, 2003, 2005, 2006, 2013, 2055, 4031}
 )
 _ERROR_NUMBER = re.compile(r"\(\(?(\d{4}), ")
+_CONNECT_SECONDS = 10
+# what the server says of an insert of several rows; it says nothing of an insert of one
+_DUPLICATES = re.compile(r"Duplicates: (\d+)")
 
 
 class DatabaseError(Exception):
@@ -61,6 +66,46 @@ class LedgerConnection(DB):
         """
         changed: int = self._checked(self._update(sql, args=args or None, logArgs=(), conn=conn, debug=False))
         return changed
+
+    def upsert(
+        self, table: str, columns: Sequence[str], values: Iterable[tuple[Any, ...]], updates: Sequence[str], conn: Any
+    ) -> int:
+        """Insert rows; where the key exists, apply the assignments instead.
+
+        Not INSERT IGNORE, which would also cut what is too long without a word. In the order of the key (the first three
+        columns at most), so that two writers of the same rows wait for each other instead of locking each other out.
+
+        :returns: number of rows that were there and are different now
+        """
+        changed = 0
+        rowSQL = f"({rows.placeholders(len(columns))})"
+        for chunk in rows.chunks(sorted(values, key=lambda row: row[:3])):
+            sql = (
+                f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([rowSQL] * len(chunk))}"
+                f" ON DUPLICATE KEY UPDATE {', '.join(updates)}"
+            )
+            affected = self.execute(sql, [value for row in chunk for value in row], conn)
+            found = _DUPLICATES.search(conn.info() or "")
+            changed += int(found.group(1)) if found else affected == 2
+        return changed
+
+    def ownConnection(self) -> Any:
+        """A new connection that DIRAC's pool does not know, for what must not share one. The caller closes it.
+
+        :raises TemporaryFailure: when the database does not answer
+        """
+        try:
+            return MySQLdb.connect(
+                host=self.dbHost,
+                port=self.dbPort,
+                user=self.dbUser,
+                passwd=self.dbPass,
+                db=self.dbName,
+                autocommit=True,
+                connect_timeout=_CONNECT_SECONDS,
+            )
+        except MySQLdb.Error as error:
+            raise TemporaryFailure(self.fullname, str(error)) from error
 
     def inTransaction(self, work: Callable[[Any], T]) -> T:
         """Run ``work(connection)`` so that all of it is written or nothing; a deadlock's victim is run again at once.

@@ -1,9 +1,9 @@
-"""What is read from the ledger: lookups for the receiver, and blocks, files and quarantine for the service."""
+"""What the service shows of blocks and files."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from JUNODIRAC.Core.Domain.BlockStatus import LedgerBlock
@@ -21,8 +21,6 @@ _MAX_QUARANTINE_RECORDS = 100
 
 class LedgerReads(LedgerConnection):
     """Queries; nothing here changes the ledger."""
-
-    # ---- for the service
 
     def countBlocks(self, blockName: str = "", typeName: str = "") -> int:
         """How many blocks match; an empty name matches all."""
@@ -110,33 +108,7 @@ class LedgerReads(LedgerConnection):
             counts[typeName][reason] = count
         return dict(counts)
 
-    # ---- lookups
-
-    def _knownDirectories(self, directories: Collection[str]) -> dict[str, tuple[int, str, str]]:
-        """Id, Type and block of those directories that have a row."""
-        found = {}
-        for chunk in rows.chunks(list(directories)):
-            sql = (
-                "SELECT d.Directory, d.DirectoryID, b.Type, b.Block FROM Directories d JOIN Blocks b ON b.BlockID = d.BlockID"
-                f" WHERE d.Directory IN ({rows.placeholders(len(chunk))})"
-            )
-            for directory, *values in self.select(sql, chunk):
-                found[directory] = tuple(values)
-        return found
-
-    def _knownBlocks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """Ids of those (Type, Block) that have a row."""
-        found = {}
-        for chunk in rows.chunks(keys):
-            sql = f"SELECT Type, Block, BlockID FROM Blocks WHERE (Type, Block) IN ({', '.join(['(%s, %s)'] * len(chunk))})"
-            for typeName, name, blockID in self.select(sql, [value for key in chunk for value in key]):
-                found[typeName, name] = blockID
-        return found
-
-    def _knownNames(self, lfns: Collection[str]) -> list[tuple[str, int, list[str]]]:
-        """See :func:`LedgerRows.groupNames`; files in directories without a row are left out."""
-        known = self._knownDirectories({rows.splitLFN(lfn)[0] for lfn in lfns})
-        return rows.groupNames(lfns, {directory: directoryID for directory, (directoryID, _, _) in known.items()})
+    # ---- steps
 
     def _countFiles(self, blockIDs: Sequence[int]) -> dict[int, dict[FileState, tuple[int, int]]]:
         """Number of files and sum of bytes by block and state."""

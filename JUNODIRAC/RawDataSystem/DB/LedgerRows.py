@@ -10,9 +10,12 @@ from typing import Any, TypeVar
 
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.RawFile import RawFile
-from JUNODIRAC.Core.Logic.Ports import LedgerEntry, QuarantinedMessage
+from JUNODIRAC.Core.Domain.Reason import Reason
+from JUNODIRAC.Core.Logic.Ports import LedgerEntry, QuarantinedMessage, WaitingMessage
 
 T = TypeVar("T")
+M = TypeVar("M", QuarantinedMessage, WaitingMessage)
+Position = tuple[str, int, int]
 
 #: rows in one statement: long enough that the round trip does not count, short enough for any max_allowed_packet
 ROWS_PER_STATEMENT = 1000
@@ -25,6 +28,7 @@ _MAX_TEXT_CHARS = 16_000
 _MAX_NUMBER = 2**63 - 1
 
 FIELD_COLUMNS = ("RunNumber", "StreamType", "StreamName", "FileTag", "FileTime", "FileSequence")
+_REASONS = {str(reason): reason for reason in Reason}
 _NUMBER_FIELDS = frozenset({"RunNumber", "FileSequence"})
 
 #: columns of an announcement, in the order of :func:`announcedRow`
@@ -39,10 +43,19 @@ ENTRY_COLUMNS = (
     "AnnouncedTime", "RegisteredTime", "QuarantinedTime",
 )  # fmt: skip
 
+#: columns of a file without a good announcement, in the order of :func:`heldFileRow`; the time of its state comes last
+HELD_COLUMNS = tuple(column for column in ANNOUNCED_COLUMNS if column not in ("EventCount", "Extra"))
+
 #: columns of a refused announcement, in the order of :func:`quarantineRow`
 QUARANTINE_COLUMNS = (
-    "Topic", "KafkaPartition", "KafkaOffset", "Type", "FileID", "FileName", "Reason", "Detail", "Payload", "Checksum",
-    "SizeBytes", "Time",
+    "Topic", "KafkaPartition", "KafkaOffset", "Type", "FileID", "FileName", "Reason", "Detail", "Payload", "MessageKey",
+    "Checksum", "SizeBytes", "Time",
+)  # fmt: skip
+
+#: columns of a waiting announcement, in the order of :func:`waitingRow`
+WAITING_COLUMNS = (
+    "Topic", "KafkaPartition", "KafkaOffset", "Type", "FileID", "Reason", "Detail", "Payload", "MessageKey", "Since",
+    "NextTime", "Attempts",
 )  # fmt: skip
 
 
@@ -52,16 +65,17 @@ def chunks(items: Sequence[T], size: int = ROWS_PER_STATEMENT) -> Iterator[Seque
         yield items[start : start + size]
 
 
-def payloadChunks(items: Sequence[QuarantinedMessage]) -> Iterator[list[QuarantinedMessage]]:
+def payloadChunks(items: Sequence[M]) -> Iterator[list[M]]:
     """Runs of messages that fit into one statement each."""
-    chunk: list[QuarantinedMessage] = []
+    chunk: list[M] = []
     sizeBytes = 0
     for item in items:
-        if chunk and (len(chunk) == ROWS_PER_STATEMENT or sizeBytes + len(item.message.payload) > PAYLOAD_BYTES_PER_STATEMENT):
+        itemBytes = len(item.message.payload) + len(item.message.key or b"")
+        if chunk and (len(chunk) == ROWS_PER_STATEMENT or sizeBytes + itemBytes > PAYLOAD_BYTES_PER_STATEMENT):
             yield chunk
             chunk, sizeBytes = [], 0
         chunk.append(item)
-        sizeBytes += len(item.message.payload)
+        sizeBytes += itemBytes
     if chunk:
         yield chunk
 
@@ -90,15 +104,24 @@ def utc(value: datetime | None) -> datetime | None:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def storable(file: RawFile | None) -> bool:
-    """Whether the columns hold the names of this file."""
+def storable(file: RawFile) -> bool:
+    """Whether the columns hold the names of this file. Not with blanks at the end, which the server ignores in comparisons."""
     return (
-        file is not None
-        and 0 < len(file.fileName) <= MAX_NAME_CHARS
+        0 < len(file.fileName) <= MAX_NAME_CHARS
+        and file.fileName.isascii()
         and len(file.lfn) <= MAX_NAME_CHARS
         and 0 < len(file.block) <= MAX_BLOCK_CHARS
-        and file.lfn == text(file.lfn)
+        and not any(name.endswith(" ") for name in (file.fileName, file.directory, file.block))
+        and file.directory == text(file.directory)
+        and file.block == text(file.block)
     )
+
+
+def checkStorable(files: Iterable[RawFile]) -> None:
+    """:raises ValueError: for a file whose names the columns do not hold; the rules of its Type should have refused it"""
+    for file in files:
+        if not storable(file):
+            raise ValueError(f"the ledger cannot hold the names of {file.lfn!r} in block {file.block!r}")
 
 
 def splitLFN(lfn: str) -> tuple[str, str]:
@@ -120,9 +143,12 @@ def groupNames(lfns: Iterable[str], directoryIDs: Mapping[str, int]) -> list[tup
     return [(directory, directoryIDs[directory], names[directory]) for directory in sorted(known, key=directoryIDs.__getitem__)]
 
 
-def positionOf(item: QuarantinedMessage) -> tuple[str, int, int]:
-    """Where the message stands in Kafka."""
-    return item.message.topic, item.message.partition, item.message.offset
+def offsetsByPartition(positions: Iterable[Position]) -> dict[tuple[str, int], list[int]]:
+    """Sorted offsets by topic and partition."""
+    offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for topic, partition, offset in sorted(set(positions)):
+        offsets[topic, partition].append(offset)
+    return offsets
 
 
 def announcedRow(directoryID: int, entry: LedgerEntry, now: datetime) -> tuple[Any, ...]:
@@ -144,22 +170,18 @@ def announcedRow(directoryID: int, entry: LedgerEntry, now: datetime) -> tuple[A
     )
 
 
-def quarantinedFileRow(directoryID: int, item: QuarantinedMessage, now: datetime) -> tuple[Any, ...]:
-    """Values of ANNOUNCED_COLUMNS and QuarantinedTime for a file in state Quarantined."""
-    assert item.file is not None
-    message = item.message
+def heldFileRow(
+    directoryID: int, item: QuarantinedMessage | WaitingMessage, file: RawFile, state: FileState, now: datetime
+) -> tuple[Any, ...]:
+    """Values of HELD_COLUMNS for a file that is Quarantined or Waiting, and the time of that."""
     return (
         directoryID,
-        item.file.fileName,
-        FileState.QUARANTINED.value,
+        file.fileName,
+        state.value,
         number(item.sizeBytes),
         text(item.checksum, 64),
-        None,
-        *_fieldValues(item.file.fields),
-        None,
-        message.topic,
-        message.partition,
-        message.offset,
+        *_fieldValues(file.fields),
+        *item.message.position,
         now,
         now,
     )
@@ -167,22 +189,46 @@ def quarantinedFileRow(directoryID: int, item: QuarantinedMessage, now: datetime
 
 def quarantineRow(item: QuarantinedMessage, fileID: int | None, now: datetime) -> tuple[Any, ...]:
     """Values of QUARANTINE_COLUMNS."""
-    message = item.message
-    fileName = item.fileName or (item.file.fileName if item.file else "")
     return (
-        message.topic,
-        message.partition,
-        message.offset,
-        item.typeName,
+        *item.message.position,
+        text(item.typeName, 64),
         fileID,
-        text(fileName, MAX_NAME_CHARS),
+        text(item.file.fileName if item.file else item.fileName, MAX_NAME_CHARS),
         item.reason.value,
         text(item.detail),
-        message.payload,
+        item.message.payload,
+        item.message.key,
         text(item.checksum, 64),
         number(item.sizeBytes),
         now,
     )
+
+
+def waitingRow(item: WaitingMessage, fileID: int) -> tuple[Any, ...]:
+    """Values of WAITING_COLUMNS."""
+    return (
+        *item.message.position,
+        item.typeName,
+        fileID,
+        item.reason.value,
+        text(item.detail),
+        item.message.payload,
+        item.message.key,
+        utc(item.since),
+        utc(item.nextTime),
+        item.attempts,
+    )
+
+
+def reasonOf(code: str, detail: str) -> tuple[Reason, str]:
+    """A reason as it was kept, with its detail; one that another version wrote goes into the detail."""
+    known = _REASONS.get(code)
+    return (known, detail) if known is not None else (Reason.INTERNAL_ERROR, f"{code}: {detail}")
+
+
+def fieldsOf(values: Sequence[Any]) -> dict[str, str]:
+    """The parsed parts of a name from the values of FIELD_COLUMNS."""
+    return {column: str(value) for column, value in zip(FIELD_COLUMNS, values, strict=True) if value is not None}
 
 
 def entryOf(file: RawFile, row: Sequence[Any]) -> LedgerEntry:

@@ -19,14 +19,17 @@ CREATE TABLE IF NOT EXISTS `Blocks` (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- The directories in which the files of a block lie: a block is never finer than a directory.
+-- ActiveTime: when announcements last came for it, to ten minutes, so that what moved lately is found without looking at all files.
 CREATE TABLE IF NOT EXISTS `Directories` (
   `DirectoryID` INT UNSIGNED NOT NULL AUTO_INCREMENT,
   `BlockID` INT UNSIGNED NOT NULL,
   `Directory` VARCHAR(255) NOT NULL,
   `CreatedTime` DATETIME(3) NOT NULL,
+  `ActiveTime` DATETIME(3) DEFAULT NULL,
   PRIMARY KEY (`DirectoryID`),
   UNIQUE KEY `Directory` (`Directory`),
-  KEY `BlockID` (`BlockID`)
+  KEY `BlockID` (`BlockID`),
+  KEY `ActiveTime` (`ActiveTime`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS `BlockTransfers` (
@@ -125,7 +128,7 @@ CREATE TABLE IF NOT EXISTS `Waiting` (
   `NextTime` DATETIME(3) NOT NULL,
   `Attempts` INT UNSIGNED NOT NULL,
   PRIMARY KEY (`Topic`, `KafkaPartition`, `KafkaOffset`),
-  KEY `Due` (`Topic`, `KafkaPartition`, `NextTime`),
+  KEY `Due` (`Topic`, `KafkaPartition`, `NextTime`, `Since`),
   KEY `FileID` (`FileID`),
   KEY `TypeSince` (`Type`, `Since`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

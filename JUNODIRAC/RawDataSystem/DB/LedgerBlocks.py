@@ -1,0 +1,64 @@
+"""Blocks as they are opened, and the journal of what people change."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Logic.Ports import DirectoryTaken
+from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
+from JUNODIRAC.RawDataSystem.DB.LedgerDirectories import BLOCK_KNOWN, BLOCK_OPEN, LedgerDirectories
+
+
+class LedgerMismatch(DirectoryTaken):
+    """The ledger has a block with another directory, or its directory with another block: the rules of a Type changed."""
+
+    def __init__(self, typeName: str, block: str, directory: str) -> None:
+        super().__init__({directory: "another block"})
+        self.args = (
+            f"block {block} of Type {typeName} cannot have the directory {directory}: the ledger has this block with another"
+            " directory or this directory with another block; correct BlockRule, LFNRule or DirectoryPattern of the Type",
+        )
+
+
+class LedgerBlocks(LedgerDirectories):
+    """Blocks and journal."""
+
+    def findBlock(self, typeName: str, name: str) -> Block | None:
+        """See :meth:`Ports.Ledger.findBlock`. A block of which only files are known, but that was never opened, is None."""
+        sql = "SELECT BlockID, Directory FROM Blocks WHERE Type = %s AND Block = %s AND State <> %s"
+        found = self.select(sql, (typeName, name, BLOCK_KNOWN))
+        if not found:
+            return None
+        blockID, directory = found[0]
+        transfers = dict(self.select("SELECT SE, TransformationID FROM BlockTransfers WHERE BlockID = %s", (blockID,)))
+        return Block(typeName, name, directory, transfers)
+
+    def recordBlock(self, block: Block) -> None:
+        """See :meth:`Ports.Ledger.recordBlock`.
+
+        :raises LedgerMismatch: when the ledger has this block with another directory, or the other way round
+        """
+        key = (block.typeName, block.name)
+        blockID = self._ensureBlocks([key])[key]
+        now = datetime.now(UTC)
+        transfers = [(blockID, se, transformationID, now) for se, transformationID in block.transfers.items()]
+
+        def work(conn: Any) -> None:
+            found = self.select("SELECT BlockID, Directory FROM Blocks WHERE BlockID = %s OR Directory = %s FOR UPDATE",
+                                (blockID, block.directory), conn)  # fmt: skip
+            if any(row not in ((blockID, None), (blockID, block.directory)) for row in found):
+                raise LedgerMismatch(block.typeName, block.name, block.directory)
+            sql = "UPDATE Blocks SET State = %s, OpenedTime = %s, Directory = %s WHERE BlockID = %s AND State = %s"
+            self.execute(sql, (BLOCK_OPEN, now, block.directory, blockID, BLOCK_KNOWN), conn)
+            columns = ("BlockID", "SE", "TransformationID", "CreatedTime")
+            self.upsert("BlockTransfers", columns, transfers, ["TransformationID = VALUES(TransformationID)"], conn)
+
+        self.inTransaction(work)
+
+    def recordJournal(self, actor: str, group: str, action: str, objectName: str, reason: str) -> None:
+        """Write down who changed what, and why."""
+        sql = "INSERT INTO Journal (Time, Actor, ActorGroup, Action, Object, Reason) VALUES (%s, %s, %s, %s, %s, %s)"
+        texts = (rows.text(actor, 128), rows.text(group, 128), rows.text(action, 64), rows.text(objectName, 512))
+        self.execute(sql, (datetime.now(UTC), *texts, rows.text(reason)))
