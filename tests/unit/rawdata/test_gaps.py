@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def test_every_number_up_to_the_highest_is_either_there_or_in_exactly_one_range(
 @given(st.sets(st.integers(1, 60), min_size=1))
 def test_ranges_never_touch_so_that_each_hole_is_told_once(numbers):
     ranges = missingRanges(numbers)
-    assert all(later[0] > earlier[1] + 1 for earlier, later in zip(ranges, ranges[1:], strict=False))
+    assert all(later[0] > earlier[1] + 1 for earlier, later in pairwise(ranges))
 
 
 @pytest.mark.parametrize(

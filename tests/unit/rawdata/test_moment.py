@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,10 +38,8 @@ def test_anything_else_is_refused_with_an_example_of_what_can_be_written(text):
 
 @given(st.text())
 def test_no_text_fails_in_another_way(text):
-    try:
+    with suppress(BadMoment):
         assert readMoment(text, NOW).tzinfo is not None
-    except BadMoment:
-        pass
 
 
 @pytest.mark.parametrize(
