@@ -34,6 +34,7 @@ class SweepResult:
     :param neverAnnounced: files of the Type that lie there long enough and that the ledger does not know
     :param notOnStorage: names that the ledger counts on and that the storage does not have
     :param foreign: names that no file of the Type can have
+    :param wrongSize: registered files of another size than the ledger has, with the ledger's in bytes
     """
 
     directory: str
@@ -42,11 +43,12 @@ class SweepResult:
     neverAnnounced: tuple[StoredName, ...] = ()
     notOnStorage: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    wrongSize: tuple[tuple[StoredName, int], ...] = ()
 
     @property
     def hasDifferences(self) -> bool:
         """Whether there is anything that a person should look at."""
-        return bool(self.neverAnnounced or self.notOnStorage or self.foreign)
+        return bool(self.neverAnnounced or self.notOnStorage or self.foreign or self.wrongSize)
 
 
 def compareDirectory(
@@ -70,6 +72,11 @@ def compareDirectory(
         neverAnnounced=tuple(file for file in unknown if isNameOfType(file.name) and file.modifiedTime <= youngerIsOnItsWay),
         notOnStorage=tuple(sorted(name for name, (state, _) in known.items() if state not in _GIVEN_UP and name not in stored)),
         foreign=tuple(file.name for file in unknown if not isNameOfType(file.name)),
+        wrongSize=tuple(
+            (stored[name], sizeBytes)
+            for name, (state, sizeBytes) in sorted(known.items())
+            if state is FileState.REGISTERED and name in stored and sizeBytes is not None and sizeBytes != stored[name].sizeBytes
+        ),
     )
 
 

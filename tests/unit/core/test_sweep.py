@@ -37,6 +37,22 @@ def finder(tree: dict[str, list[str]], asked: list[str] | None = None, **options
 # ---- the comparison
 
 
+@pytest.mark.parametrize(
+    ("state", "sizeBytes", "isNamed"),
+    [
+        (FileState.REGISTERED, 11, True),
+        (FileState.REGISTERED, 10, False),
+        (FileState.REGISTERED, None, False),
+        (FileState.QUARANTINED, 11, False),
+        (FileState.WAITING, 11, False),
+    ],
+)
+def test_a_registered_file_with_another_size_on_the_storage_is_named(state: FileState, sizeBytes: int, isNamed: bool) -> None:
+    result = compareDirectory("/d", stored("a.dat"), {"a.dat": (state, sizeBytes)}, lambda name: True, LIMIT)
+    assert result.wrongSize == (((stored("a.dat")["a.dat"], sizeBytes),) if isNamed else ())
+    assert result.hasDifferences == isNamed
+
+
 @pytest.mark.parametrize("state", list(FileState))
 def test_a_file_that_the_ledger_knows_was_announced_whatever_its_state(state: FileState) -> None:
     result = compare(stored("a.dat"), {"a.dat": state})
