@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from JUNODIRAC.Core.Domain.Block import Block
-from JUNODIRAC.Core.Domain.FileState import FileState, checkTransition
+from JUNODIRAC.Core.Domain.FileState import OPEN_TO_ANNOUNCEMENTS, FileState, checkTransition
 from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 from JUNODIRAC.Core.Logic.IngestBatch import IngestBatch
-from JUNODIRAC.Core.Logic.Ports import BulkResult, CatalogueFile, LedgerEntry, Message, QuarantinedMessage
+from JUNODIRAC.Core.Logic.IngestSummary import IngestSummary
+from JUNODIRAC.Core.Logic.Ports import (
+    BulkResult,
+    CatalogueFile,
+    DirectoryTaken,
+    IngestCounts,
+    LedgerEntry,
+    Message,
+    QuarantinedMessage,
+    StatusMessage,
+    StoredFile,
+    TemporaryFailure,
+    WaitingMessage,
+)
 
 RAW_OPTIONS = {
     "Topic": "juno.raw",
@@ -25,14 +39,21 @@ RAW_OPTIONS = {
     "DirectoryPattern": "/juno/raw/{Year:4}/{MonthDay:4}",
     "BlockRule": "{Year}{MonthDay}",
 }
+START = datetime(2023, 3, 2, 12, tzinfo=UTC)
+Position = tuple[str, int, int]
 
 
 def raw_policy(**options: str) -> TypePolicy:
-    return TypePolicy.fromOptions("Raw", {**RAW_OPTIONS, **options})
+    """Without storage check and grace time, unless they are given."""
+    return TypePolicy.fromOptions("Raw", {**RAW_OPTIONS, "StorageCheck": "None", "GraceSeconds": "0", **options})
 
 
 def raw_name(sequence: int) -> str:
     return f"Daq.1207.Physics.global.ds-1.20230302101530.{sequence}.dat"
+
+
+def lfn_of(sequence: int, day: str = "0302") -> str:
+    return f"/juno/raw/2023/{day}/{raw_name(sequence)}"
 
 
 def announcement(sequence: int = 1, day: str = "0302", **fields: object) -> dict[str, object]:
@@ -55,7 +76,7 @@ def messages_of(contents: Iterable[object], start: int = 0) -> list[Message]:
     ]
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The process died here."""
 
 
@@ -64,7 +85,7 @@ class Steps:
     """Counts the points at which a run can die, and kills it at one of them."""
 
     kill_at: int | None = None
-    error: type[Exception] = Killed
+    error: type[BaseException] = Killed
     count: int = 0
     calls: list[str] = field(default_factory=list)
 
@@ -82,24 +103,71 @@ class Steps:
         self.point()
 
 
+def key_of(lfn: str) -> str:
+    directory, _, name = lfn.rpartition("/")
+    return f"{directory}/{name.lower()}"
+
+
 class FakeLedger:
+    """``quarantine`` has the messages, ``quarantine_states`` what became of them; rows are found whatever their case.
+
+    ``poison``: LFNs whose row it cannot write, by a bug.
+    """
+
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
-        self.rows: dict[str, LedgerEntry] = {}
-        self.quarantine: dict[tuple[str, int, int], QuarantinedMessage] = {}
+        self.rows_by_key: dict[str, LedgerEntry] = {}
+        self.quarantine: dict[Position, QuarantinedMessage] = {}
+        self.quarantine_states: dict[Position, str] = {}
+        self.waiting: dict[Position, WaitingMessage] = {}
         self.blocks: dict[tuple[str, str], Block] = {}
+        self.directories: dict[str, tuple[str, str]] = {}
+        self.held: list[tuple[str, str]] = []
+        self.counts: list[IngestCounts] = []
+        self.poison: set[str] = set()
+
+    @property
+    def rows(self) -> dict[str, LedgerEntry]:
+        return {row.file.lfn: row for row in self.rows_by_key.values()}
+
+    @contextmanager
+    def holdBlocks(self, blocks: Sequence[tuple[str, str]]) -> Iterator[None]:
+        assert blocks
+        assert list(blocks) == sorted(set(blocks)), "two receivers would wait for each other"
+        assert not self.held
+        try:
+            with self.steps.call("holdBlocks"):
+                self.held = list(blocks)
+            yield
+        finally:
+            self.held = []  # also if the process dies
 
     def findFiles(self, files: Sequence[RawFile]) -> dict[str, LedgerEntry]:
         with self.steps.call("findFiles"):
-            return {file.lfn: self.rows[file.lfn] for file in files if file.lfn in self.rows}
+            return {file.lfn: self.rows_by_key[key_of(file.lfn)] for file in files if key_of(file.lfn) in self.rows_by_key}
+
+    def findQuarantined(self, positions: Sequence[Position]) -> dict[Position, tuple[Reason, str]]:
+        assert positions
+        with self.steps.call("findQuarantined"):
+            found = {position: self.quarantine[position] for position in positions if position in self.quarantine}
+            return {position: (item.reason, item.detail) for position, item in found.items()}
 
     def recordAnnounced(self, entries: Sequence[LedgerEntry]) -> None:
+        assert entries
         with self.steps.call("recordAnnounced"):
+            self._ensure_directories([entry.file for entry in entries])
             for entry in entries:
                 assert entry.state == FileState.ANNOUNCED
-                old = self.rows.get(entry.file.lfn)
-                if old is None or old.state == FileState.QUARANTINED:
-                    self.rows[entry.file.lfn] = entry
+                old = self.rows_by_key.get(key_of(entry.file.lfn))
+                if (old.state if old else None) in OPEN_TO_ANNOUNCEMENTS:
+                    self._write(entry)
+                    self._close_quarantines(entry.file.lfn)
+
+    def _close_quarantines(self, lfn: str) -> None:
+        for position, item in self.quarantine.items():
+            isOfFile = item.file is not None and item.file.lfn == lfn
+            if isOfFile and item.reason != Reason.CONFLICT and self.quarantine_states[position] == "Open":
+                self.quarantine_states[position] = "Retried"
 
     def recordRegistered(self, lfns: Sequence[str]) -> None:
         with self.steps.call("recordRegistered"):
@@ -107,41 +175,68 @@ class FakeLedger:
                 row = self.rows[lfn]
                 if row.state != FileState.REGISTERED:
                     checkTransition(lfn, row.state, FileState.REGISTERED)
-                    self.rows[lfn] = replace(row, state=FileState.REGISTERED)
+                    self._write(replace(row, state=FileState.REGISTERED))
+
+    def recordWaiting(self, items: Sequence[WaitingMessage]) -> None:
+        assert items
+        with self.steps.call("recordWaiting"):
+            self._ensure_directories([item.file for item in items])
+            for item in items:
+                position = item.message.position
+                before = self.waiting.get(position)
+                self.waiting[position] = replace(item, since=before.since) if before else item
+                old = self.rows_by_key.get(key_of(item.file.lfn))
+                if old is None or old.state != FileState.REGISTERED:
+                    self._write(LedgerEntry(item.file, FileState.WAITING, item.checksum, item.sizeBytes, None, *position))
+
+    def dueWaiting(self, topic: str, partitions: Sequence[int], now: datetime, limit: int) -> list[WaitingMessage]:
+        due = [
+            item
+            for item in self.waiting.values()
+            if (item.message.topic, item.nextTime <= now) == (topic, True) and item.message.partition in partitions
+        ]
+        return sorted(due, key=lambda item: (item.since, item.message.position))[:limit]
+
+    def endWaiting(self, positions: Sequence[Position]) -> None:
+        assert positions
+        with self.steps.call("endWaiting"):
+            for position in positions:
+                self.waiting.pop(position, None)
 
     def recordQuarantined(self, items: Sequence[QuarantinedMessage]) -> None:
+        assert items
         with self.steps.call("recordQuarantined"):
             for item in items:
-                message = item.message
-                position = (message.topic, message.partition, message.offset)
-                if position in self.quarantine:
-                    # its file may be on its way again and be refused again
-                    self._demote(item)
-                    continue
-                self.quarantine[position] = item
-                if item.file is not None and item.file.lfn not in self.rows:
-                    self.rows[item.file.lfn] = LedgerEntry(
-                        item.file, FileState.QUARANTINED, item.checksum, item.sizeBytes, None, *position
-                    )
-                self._demote(item)
+                position = item.message.position
+                if position not in self.quarantine:
+                    self.quarantine[position] = item
+                    self.quarantine_states[position] = "Open"
+                elif self.quarantine_states[position] == "Retried":
+                    self.quarantine_states[position] = "Open"
+                if item.file is not None:
+                    self._demote(item, item.file)
 
-    def _demote(self, item: QuarantinedMessage) -> None:
-        row = self.rows.get(item.file.lfn) if item.file is not None else None
-        if row is not None and row.state != FileState.REGISTERED and item.reason != Reason.CONFLICT:
-            message = item.message
-            self.rows[row.file.lfn] = replace(
-                row,
-                state=FileState.QUARANTINED,
-                topic=message.topic,
-                partition=message.partition,
-                offset=message.offset,
-            )
+    def _demote(self, item: QuarantinedMessage, file: RawFile) -> None:
+        old = self.rows_by_key.get(key_of(file.lfn))
+        entry = LedgerEntry(file, FileState.QUARANTINED, item.checksum, item.sizeBytes, None, *item.message.position)
+        if old is None:
+            if self.directories.get(file.directory, (file.typeName, file.block)) == (file.typeName, file.block):
+                self._ensure_directories([file])
+                self._write(entry)
+        elif old.state == FileState.WAITING or (old.state == FileState.ANNOUNCED and item.reason != Reason.CONFLICT):
+            topic, partition, offset = item.message.position
+            self._write(replace(old, state=FileState.QUARANTINED, topic=topic, partition=partition, offset=offset))
 
     def recordSizes(self, sizesBytes: Mapping[str, int]) -> None:
         with self.steps.call("recordSizes"):
             for lfn, size in sizesBytes.items():
-                if lfn in self.rows and self.rows[lfn].sizeBytes is None:
-                    self.rows[lfn] = replace(self.rows[lfn], sizeBytes=size)
+                row = self.rows.get(lfn)
+                if row is not None and row.sizeBytes is None:
+                    self._write(replace(row, sizeBytes=size))
+
+    def recordCounts(self, typeName: str, counts: IngestCounts) -> None:
+        with self.steps.call("recordCounts"):
+            self.counts.append(counts)
 
     def findBlock(self, typeName: str, name: str) -> Block | None:
         with self.steps.call("findBlock"):
@@ -153,30 +248,65 @@ class FakeLedger:
             transfers = {**(old.transfers if old else {}), **block.transfers}
             self.blocks[block.typeName, block.name] = replace(block, transfers=transfers)
 
+    def close(self, lfn: str, state: FileState) -> None:
+        """A person waives or drops a file."""
+        row = self.rows[lfn]
+        checkTransition(lfn, row.state, state)
+        self._write(replace(row, state=state))
+        for position, item in self.quarantine.items():
+            if item.file is not None and item.file.lfn == lfn and self.quarantine_states[position] == "Open":
+                self.quarantine_states[position] = str(state)
+
+    def _write(self, entry: LedgerEntry) -> None:
+        lfn = entry.file.lfn
+        if lfn in self.poison:
+            raise ValueError(f"cannot write {lfn}")
+        assert (entry.file.typeName, entry.file.block) in self.held or not self.held, f"{lfn} is written without its lock"
+        old = self.rows_by_key.get(key_of(lfn))
+        assert old is None or old.file.lfn == lfn, "two names for one row"
+        if old is None or old.state != entry.state:
+            checkTransition(lfn, old.state if old else None, entry.state)
+        self.rows_by_key[key_of(lfn)] = entry
+
+    def _ensure_directories(self, files: Iterable[RawFile]) -> None:
+        wanted = {file.directory: (file.typeName, file.block) for file in files}
+        taken = {
+            name: "/".join(self.directories[name]) for name, block in wanted.items() if self.directories.get(name, block) != block
+        }
+        if taken:
+            raise DirectoryTaken(taken)
+        self.directories |= wanted
+
 
 class FakeCatalogue:
     """``refused``: (LFN, checksum) that it never takes. An LFN with other content is refused too."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps, ledger: FakeLedger) -> None:
         self.steps = steps
+        self.ledger = ledger
         self.metadata: dict[str, dict[str, str]] = {}
         self.files: dict[str, CatalogueFile] = {}
         self.refused: set[tuple[str, str]] = set()
         self.silent: set[str] = set()
+        self.poison: set[str] = set()
 
     def openBlock(self, block: Block) -> None:
         with self.steps.call("openBlock"):
+            assert (block.typeName, block.name) in self.ledger.held
             assert self.metadata.get(block.directory, block.metadata) == block.metadata
             self.metadata[block.directory] = block.metadata
 
     def registerFiles(self, files: Sequence[CatalogueFile], sourceSE: str) -> BulkResult:
         assert files
+        assert self.ledger.held, "another receiver may register the same file at the same moment"
         with self.steps.call("registerFiles"):
             successful, failed = [], {}
             for index, file in enumerate(files):
                 if index == len(files) // 2:
                     self.steps.point()  # a bulk call that was done by half
                 assert any(file.lfn.startswith(f"{directory}/") for directory in self.metadata)
+                if file.lfn in self.poison:
+                    raise KeyError(file.lfn)
                 if file.lfn in self.silent:
                     continue
                 if (file.lfn, file.checksum) in self.refused or self.files.get(file.lfn, file) != file:
@@ -188,51 +318,118 @@ class FakeCatalogue:
 
 
 class FakeTransformations:
+    """``refused``: LFNs that it never attaches."""
+
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
         self.names: list[str] = []
-        self.files: dict[int, list[str]] = {}
+        self.files: dict[int, dict[str, None]] = {}
+        self.refused: set[str] = set()
 
     def openTransfer(self, block: Block, targetSE: str, name: str) -> int:
         with self.steps.call("openTransfer"):
             if name not in self.names:
                 self.names.append(name)
-                self.files[self.names.index(name)] = []
+                self.files[self.names.index(name)] = {}
             return self.names.index(name)
 
-    def attachFiles(self, transformationID: int, lfns: Sequence[str]) -> None:
+    def attachFiles(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> BulkResult:
         assert lfns
+        assert transformationIDs
         with self.steps.call("attachFiles"):
-            for index, lfn in enumerate(lfns):
-                if index == len(lfns) // 2:
-                    self.steps.point()
-                if lfn not in self.files[transformationID]:
-                    self.files[transformationID].append(lfn)
+            taken = [lfn for lfn in lfns if lfn not in self.refused]
+            for number in transformationIDs:
+                for index, lfn in enumerate(taken):
+                    if index == len(taken) // 2:
+                        self.steps.point()
+                    self.files[number][lfn] = None
+            return BulkResult(tuple(taken), {lfn: "not attached" for lfn in lfns if lfn in self.refused})
 
 
 class FakeStorage:
+    """``files``: size and checksum by LFN. ``broken``: those for which it has no answer."""
+
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
-        self.sizes: dict[str, int] = {}
+        self.files: dict[str, tuple[int, str]] = {}
+        self.broken: set[str] = set()
+        self.asked: list[str] = []
+        self.checksums_asked: list[str] = []
 
-    def fileSizes(self, lfns: Sequence[str]) -> dict[str, int | None]:
+    def look(self, lfns: Sequence[str], withChecksum: Collection[str] = ()) -> dict[str, StoredFile]:
         assert lfns
-        with self.steps.call("fileSizes"):
-            return {lfn: self.sizes.get(lfn) for lfn in lfns}
+        assert set(withChecksum) <= set(lfns)
+        with self.steps.call("look"):
+            self.asked += lfns
+            self.checksums_asked += withChecksum
+            return {lfn: self._one(lfn, lfn in withChecksum) for lfn in lfns}
+
+    def _one(self, lfn: str, withChecksum: bool) -> StoredFile:
+        if lfn in self.broken:
+            return StoredFile(None, failure="I/O error")
+        size, checksum = self.files.get(lfn, (None, ""))
+        return StoredFile(size, checksum if withChecksum else "")
+
+
+class FakeAnnouncer:
+    """``said``: all that was said of a message, in order. Dead letters by position, once for each time."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.said: dict[Position, list[StatusMessage]] = {}
+        self.dead: dict[Position, list[QuarantinedMessage]] = {}
+        self.away = False
+
+    def send(self, statuses: Sequence[StatusMessage], deadLetters: Sequence[QuarantinedMessage]) -> None:
+        assert statuses
+        if self.away:
+            raise TemporaryFailure("Kafka", "away")
+        with self.steps.call("send"):
+            for index, status in enumerate(statuses):
+                if index == len(statuses) // 2:
+                    self.steps.point()
+                self.said.setdefault(status.message.position, []).append(status)
+            for item in deadLetters:
+                self.dead.setdefault(item.message.position, []).append(item)
+
+    def last(self) -> dict[Position, tuple[str, str, str]]:
+        """The last word on each message: status, reason, file name."""
+        return {position: (said[-1].status, said[-1].reason or "", said[-1].fileName) for position, said in self.said.items()}
 
 
 class World:
     """Everything outside, which outlives the receiver."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: TypePolicy | None = None) -> None:
+        self.policy = policy or raw_policy()
+        self.now = START
         self.steps = Steps()
         self.ledger = FakeLedger(self.steps)
-        self.catalogue = FakeCatalogue(self.steps)
+        self.catalogue = FakeCatalogue(self.steps, self.ledger)
         self.transformations = FakeTransformations(self.steps)
         self.storage = FakeStorage(self.steps)
+        self.announcer = FakeAnnouncer(self.steps)
 
     def receiver(self, policy: TypePolicy | None = None) -> IngestBatch:
-        return IngestBatch(policy or raw_policy(), self.ledger, self.catalogue, self.transformations, self.storage)
+        return IngestBatch(policy or self.policy, self.ledger, self.catalogue, self.transformations, self.storage, self.announcer)
+
+    def run(self, messages: Sequence[Message], policy: TypePolicy | None = None) -> IngestSummary:
+        """A batch in a new process."""
+        return self.receiver(policy).run(messages, self.now)
+
+    def retry(self, seconds: float, limit: int = 1000) -> IngestSummary:
+        """Later: what is due then is tried again."""
+        self.now += timedelta(seconds=seconds)
+        return self.receiver().run([], self.now, self.due(limit))
+
+    def due(self, limit: int = 1000) -> list[WaitingMessage]:
+        return self.ledger.dueWaiting("juno.raw", [0], self.now, limit)
+
+    def store(self, *contents: Mapping[str, object]) -> None:
+        """Put files on the storage as they are announced."""
+        for content in contents:
+            lfn = f"{str(content['FilePath']).removeprefix('/eos').rstrip('/')}/{content['FileName']}"
+            self.storage.files[lfn] = (int(str(content["FileSize"])), str(content["Checksum"]))
 
     def snapshot(self) -> dict[str, object]:
         """What a person would call the state: a quarantined row is one, whichever of its bad announcements made it."""
@@ -243,12 +440,25 @@ class World:
                 for lfn, row in self.ledger.rows.items()
             },
             "quarantine": {
-                position: (item.message.payload, item.reason, item.fileName) for position, item in self.ledger.quarantine.items()
+                position: (item.message.payload, item.reason, item.fileName)
+                for position, item in self.ledger.quarantine.items()
             },
-            "blocks": dict(self.ledger.blocks),
+            # equal announcements of a refused file leave one open record or several
+            "open": {
+                (item.file.lfn, item.reason)
+                for position, item in self.ledger.quarantine.items()
+                if item.file is not None and self.ledger.quarantine_states[position] == "Open"
+            },
+            "waiting": {position: (item.reason, item.since) for position, item in self.ledger.waiting.items()},
+            "blocks": {
+                key: (block.directory, {se: self.transformations.names[number] for se, number in block.transfers.items()})
+                for key, block in self.ledger.blocks.items()
+            },
             "metadata": dict(self.catalogue.metadata),
             "catalogue": dict(self.catalogue.files),
             "transfers": {
                 name: sorted(self.transformations.files[index]) for index, name in enumerate(self.transformations.names)
             },
+            "said": self.announcer.last(),
+            "dead": set(self.announcer.dead),
         }  # fmt: skip

@@ -1,0 +1,56 @@
+"""From the bytes of messages to candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from JUNODIRAC.Core.Domain.Announcement import Announcement, BadAnnouncement, decodeAnnouncement
+from JUNODIRAC.Core.Domain.Reason import Reason
+from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
+from JUNODIRAC.Core.Logic.BatchState import BatchState
+from JUNODIRAC.Core.Logic.Candidate import Candidate
+from JUNODIRAC.Core.Logic.Delivery import Delivery
+from JUNODIRAC.Core.Logic.Ports import Message, QuarantinedMessage
+
+_MAX_ERROR = 2000  # characters of an error's text that are kept
+
+
+def readMessages(deliveries: Iterable[Delivery], policy: TypePolicy, state: BatchState) -> list[Candidate]:
+    """The announcements that can be read; the others are added to the quarantine of ``state``."""
+    candidates = []
+    for delivery in deliveries:
+        announcement: Announcement | None = None
+        try:
+            announcement = decodeAnnouncement(delivery.message.payload)
+            file = policy.resolve(announcement.fileName, announcement.filePath)
+        except BadAnnouncement as error:
+            item = _unreadable(delivery.message, policy.typeName, error, announcement)
+            state.addQuarantined(item)
+            if announcement is None:
+                state.deadLetters.append(item)
+        else:
+            candidates.append(Candidate(delivery.message, announcement, file, delivery.since, delivery.attempts))
+    return candidates
+
+
+def _unreadable(message: Message, typeName: str, error: BadAnnouncement, announcement: Announcement | None) -> QuarantinedMessage:
+    return QuarantinedMessage(
+        message=message,
+        typeName=typeName,
+        reason=error.reason,
+        detail=error.detail,
+        fileName=error.fileName,
+        checksum=announcement.checksum if announcement else "",
+        sizeBytes=announcement.fileSize if announcement else None,
+    )
+
+
+def internalError(message: Message, error: Exception, policy: TypePolicy) -> QuarantinedMessage:
+    """The message with the error that it caused. Its file is named if that can be found out."""
+    detail = f"{type(error).__name__}: {error}"[:_MAX_ERROR]
+    try:
+        announcement = decodeAnnouncement(message.payload)
+        file = policy.resolve(announcement.fileName, announcement.filePath)
+    except Exception:  # noqa: BLE001 this may be the very error, and the message must be kept all the same
+        return QuarantinedMessage(message, policy.typeName, Reason.INTERNAL_ERROR, detail)
+    return Candidate(message, announcement, file).quarantined(Reason.INTERNAL_ERROR, detail)
