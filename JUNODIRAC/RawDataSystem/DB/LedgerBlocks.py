@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Domain.JournalEntry import JournalEntry
 from JUNODIRAC.Core.Logic.Ports import DirectoryTaken
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
 from JUNODIRAC.RawDataSystem.DB.LedgerDirectories import BLOCK_KNOWN, BLOCK_OPEN, LedgerDirectories
@@ -62,3 +64,20 @@ class LedgerBlocks(LedgerDirectories):
         sql = "INSERT INTO Journal (Time, Actor, ActorGroup, Action, Object, Reason) VALUES (%s, %s, %s, %s, %s, %s)"
         texts = (rows.text(actor, 128), rows.text(group, 128), rows.text(action, 64), rows.text(objectName, 512))
         self.execute(sql, (datetime.now(UTC), *texts, rows.text(reason)))
+
+    def readJournal(self, names: Sequence[str]) -> list[JournalEntry]:
+        """What was done to these objects and to what belongs to them, which is called by their name, a blank and more; by time."""
+        found: list[tuple[Any, ...]] = []
+        for chunk in rows.chunks(names, 100):
+            condition = " OR ".join(["Object = %s OR Object LIKE %s ESCAPE '|'"] * len(chunk))
+            patterns = [value for name in chunk for value in (name, f"{_likeText(name)} %")]
+            sql = f"SELECT JournalID, Time, Actor, ActorGroup, Action, Object, Reason FROM Journal WHERE {condition}"
+            found += self.select(sql, patterns)
+        return [JournalEntry(rows.utc(time) or time, *values) for _, time, *values in sorted(set(found))]
+
+
+def _likeText(text: str) -> str:
+    """A text that LIKE takes as it is."""
+    for char in "|%_":
+        text = text.replace(char, f"|{char}")
+    return text
