@@ -66,7 +66,7 @@ class LedgerBlocks(LedgerDirectories):
         self.execute(sql, (datetime.now(UTC), *texts, rows.text(reason)))
 
     def readJournal(self, names: Sequence[str]) -> list[JournalEntry]:
-        """What was done to these objects and to what belongs to them, which is called by their name, a blank and more; by time."""
+        """What was done to these objects and to what belongs to them, called by their name, a blank and more; by time."""
         found: list[tuple[Any, ...]] = []
         for chunk in rows.chunks(names, 100):
             condition = " OR ".join(["Object = %s OR Object LIKE %s ESCAPE '|'"] * len(chunk))
