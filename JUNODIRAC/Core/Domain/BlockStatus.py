@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,8 +14,38 @@ UNSETTLED = (FileState.ANNOUNCED, FileState.WAITING, FileState.QUARANTINED)
 
 
 @dataclass(frozen=True)
+class WaivedFile:
+    """A file without which a person declared its block complete, and the reason for which it was refused.
+
+    :param closedBy: the user
+    :param why: what the user said
+    """
+
+    lfn: str
+    sizeBytes: int | None
+    code: str
+    detail: str
+    closedBy: str
+    why: str
+    closedTime: datetime | None
+
+    def toDict(self) -> dict[str, object]:
+        """For JSON."""
+        return {
+            "FileName": self.lfn.rpartition("/")[2],
+            "LFN": self.lfn,
+            "SizeBytes": self.sizeBytes,
+            "Code": self.code,
+            "Detail": self.detail,
+            "ClosedBy": self.closedBy,
+            "ClosedTime": self.closedTime.isoformat(timespec="milliseconds") if self.closedTime else None,
+            "Why": self.why,
+        }
+
+
+@dataclass(frozen=True)
 class LedgerBlock:
-    """What the ledger says of a block: its transfers (transformation id by SE), files and bytes by state."""
+    """What the ledger says of a block: its transfers (transformation id by SE), files and bytes by state, waived files."""
 
     typeName: str
     name: str
@@ -25,6 +55,7 @@ class LedgerBlock:
     fileCounts: Mapping[FileState, int] = field(default_factory=dict)
     sizeBytes: Mapping[FileState, int] = field(default_factory=dict)
     transfers: Mapping[str, int] = field(default_factory=dict)
+    waivedFiles: Sequence[WaivedFile] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +149,7 @@ class BlockStatus:
             "Files": block.fileCounts.get(FileState.REGISTERED, 0),
             "Bytes": block.sizeBytes.get(FileState.REGISTERED, 0),
             **{state.value: block.fileCounts.get(state, 0) for state in FileState if state is not FileState.REGISTERED},
+            "WaivedFiles": [file.toDict() for file in block.waivedFiles],
             "Catalogued": self.catalogued.files if self.catalogued else None,
             "CataloguedBytes": self.catalogued.sizeBytes if self.catalogued else None,
             "Complete": self.complete,

@@ -15,7 +15,14 @@ _PAYLOAD_CHARS = 2000
 
 @dataclass(frozen=True)
 class QuarantineRecord:
-    """One refused announcement."""
+    """One refused announcement.
+
+    :param payload: the message; empty in lists, which do not read it
+    :param lfn: empty if none could be made of the announcement
+    :param state: Open, Retried, Waived or Dropped
+    :param closedBy: the user, or the message that announced the file again
+    :param closedReason: why, as the user said it
+    """
 
     typeName: str
     fileName: str
@@ -28,6 +35,14 @@ class QuarantineRecord:
     checksum: str
     sizeBytes: int | None
     time: datetime | None
+    quarantineID: int = 0
+    state: str = "Open"
+    key: bytes | None = None
+    lfn: str = ""
+    block: str = ""
+    closedTime: datetime | None = None
+    closedBy: str = ""
+    closedReason: str = ""
 
     @property
     def explanation(self) -> str:

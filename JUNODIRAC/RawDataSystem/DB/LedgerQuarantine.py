@@ -70,7 +70,8 @@ class LedgerQuarantine(LedgerWaiting):
         for (topic, partition), offsets in rows.offsetsByPartition(positions).items():
             for chunk in rows.chunks(offsets):
                 sql = (
-                    "UPDATE Quarantine SET State = 'Open', ClosedTime = NULL, ClosedBy = '' WHERE State = 'Retried'"
+                    "UPDATE Quarantine SET State = 'Open', ClosedTime = NULL, ClosedBy = '', ClosedReason = NULL"
+                    " WHERE State = 'Retried'"
                     f" AND Topic = %s AND KafkaPartition = %s AND KafkaOffset IN ({rows.placeholders(len(chunk))})"
                 )
                 self.execute(sql, (topic, partition, *chunk), conn)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from JUNODIRAC.Core.Domain.BlockStatus import LedgerBlock
 from JUNODIRAC.Core.Domain.FileHistory import LedgerFile, QuarantineRecord
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
-from JUNODIRAC.RawDataSystem.DB.LedgerConnection import LedgerConnection
+from JUNODIRAC.RawDataSystem.DB.LedgerQuarantineDesk import LedgerQuarantineDesk
 
 _FILE_COLUMNS = (
     "FileID", "State", "SizeBytes", "Checksum", "EventCount", *rows.FIELD_COLUMNS, "Extra", "Topic", "KafkaPartition",
@@ -19,7 +19,7 @@ _FILE_COLUMNS = (
 _MAX_QUARANTINE_RECORDS = 100
 
 
-class LedgerReads(LedgerConnection):
+class LedgerReads(LedgerQuarantineDesk):
     """Queries; nothing here changes the ledger."""
 
     def countBlocks(self, blockName: str = "", typeName: str = "") -> int:
@@ -35,6 +35,7 @@ class LedgerReads(LedgerConnection):
         blockIDs = [row[0] for row in found]
         counts = self._countFiles(blockIDs)
         transfers = self._readTransfers(blockIDs)
+        waived = self._waivedFiles([blockID for blockID in blockIDs if FileState.WAIVED in counts[blockID]])
         return [
             LedgerBlock(
                 typeName=typeName,
@@ -45,6 +46,7 @@ class LedgerReads(LedgerConnection):
                 fileCounts={fileState: count for fileState, (count, _) in counts[blockID].items()},
                 sizeBytes={fileState: size for fileState, (_, size) in counts[blockID].items()},
                 transfers=transfers[blockID],
+                waivedFiles=waived[blockID],
             )
             for blockID, typeName, name, directory, state, openedTime in reversed(found)
         ]
@@ -94,21 +96,20 @@ class LedgerReads(LedgerConnection):
             announcedTime=rows.utc(row["AnnouncedTime"]),
             registeredTime=rows.utc(row["RegisteredTime"]),
             transfers=self._readTransfers([blockID])[blockID],
-            quarantine=self._readQuarantine("FileID = %s", (row["FileID"],)),
+            quarantine=self._lastQuarantined("q.FileID = %s", row["FileID"]),
         )
 
     def readQuarantineByName(self, fileName: str) -> tuple[QuarantineRecord, ...]:
         """Refused announcements of a file name of which no LFN could be made."""
-        return self._readQuarantine("FileName = %s AND FileID IS NULL", (rows.text(fileName, rows.MAX_NAME_CHARS),))
-
-    def countQuarantine(self) -> dict[str, dict[str, int]]:
-        """Number of refused announcements by Type and reason."""
-        counts: dict[str, dict[str, int]] = defaultdict(dict)
-        for typeName, reason, count in self.select("SELECT Type, Reason, COUNT(*) FROM Quarantine GROUP BY Type, Reason"):
-            counts[typeName][reason] = count
-        return dict(counts)
+        return self._lastQuarantined("q.FileID IS NULL AND q.FileName = %s", rows.text(fileName, rows.MAX_NAME_CHARS))
 
     # ---- steps
+
+    def _lastQuarantined(self, condition: str, value: Any) -> tuple[QuarantineRecord, ...]:
+        found = self._quarantineRecords(
+            f"WHERE {condition} ORDER BY q.QuarantineID DESC LIMIT %s", (value, _MAX_QUARANTINE_RECORDS)
+        )
+        return tuple(reversed(found))
 
     def _countFiles(self, blockIDs: Sequence[int]) -> dict[int, dict[FileState, tuple[int, int]]]:
         """Number of files and sum of bytes by block and state."""
@@ -131,14 +132,6 @@ class LedgerReads(LedgerConnection):
             for blockID, se, transformationID in self.select(sql, chunk):
                 transfers[blockID][se] = transformationID
         return transfers
-
-    def _readQuarantine(self, condition: str, args: Iterable[Any]) -> tuple[QuarantineRecord, ...]:
-        sql = (
-            "SELECT Type, FileName, Reason, Detail, Topic, KafkaPartition, KafkaOffset, Payload, Checksum, SizeBytes, Time"
-            f" FROM Quarantine WHERE {condition} ORDER BY QuarantineID DESC LIMIT {_MAX_QUARANTINE_RECORDS}"
-        )
-        found = self.select(sql, tuple(args))
-        return tuple(QuarantineRecord(*(*row[:-1], rows.utc(row[-1]))) for row in reversed(found))
 
 
 def _blockCondition(blockName: str, typeName: str) -> tuple[str, tuple[str, ...]]:

@@ -99,8 +99,11 @@ def number(value: object) -> int | None:
 
 def utc(value: datetime | None) -> datetime | None:
     """The database's naive UTC time as an aware one, and the other way round an aware time in UTC."""
-    if value is None:
-        return None
+    return None if value is None else aware(value)
+
+
+def aware(value: datetime) -> datetime:
+    """:func:`utc` for a time that is there."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 

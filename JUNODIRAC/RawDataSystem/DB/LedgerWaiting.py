@@ -95,9 +95,6 @@ class LedgerWaiting(LedgerFiles):
 
 def _waitingMessage(message: Message, values: Sequence[Any]) -> WaitingMessage:
     typeName, reason, detail, since, nextTime, attempts, checksum, sizeBytes, directory, fileName, block, *fields = values
-    since, nextTime = rows.utc(since), rows.utc(nextTime)
-    assert since is not None
-    assert nextTime is not None
     known, detail = rows.reasonOf(reason, detail)
     return WaitingMessage(
         message=message,
@@ -107,7 +104,7 @@ def _waitingMessage(message: Message, values: Sequence[Any]) -> WaitingMessage:
         detail=detail,
         checksum=checksum,
         sizeBytes=sizeBytes,
-        since=since,
-        nextTime=nextTime,
+        since=rows.aware(since),
+        nextTime=rows.aware(nextTime),
         attempts=attempts,
     )

@@ -74,6 +74,7 @@ CREATE TABLE IF NOT EXISTS `Files` (
 
 -- FileID is NULL where no LFN could be made of the announcement.
 -- State: Open, Retried (the message was replayed or its file announced again), Waived, Dropped. ClosedBy: a user or a message.
+-- ClosedReason: why, as the user said it.
 CREATE TABLE IF NOT EXISTS `Quarantine` (
   `QuarantineID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   `Topic` VARCHAR(249) NOT NULL,
@@ -92,6 +93,7 @@ CREATE TABLE IF NOT EXISTS `Quarantine` (
   `State` VARCHAR(16) NOT NULL DEFAULT 'Open',
   `ClosedTime` DATETIME(3) DEFAULT NULL,
   `ClosedBy` VARCHAR(300) NOT NULL DEFAULT '',
+  `ClosedReason` TEXT DEFAULT NULL,
   PRIMARY KEY (`QuarantineID`),
   UNIQUE KEY `Message` (`Topic`, `KafkaPartition`, `KafkaOffset`),
   KEY `FileID` (`FileID`),
