@@ -6,7 +6,6 @@ import threading
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.resources import files as packageFiles
 
 import pytest
 from DIRAC.ConfigurationSystem.Client.LocalConfiguration import LocalConfiguration
@@ -17,7 +16,8 @@ from JUNODIRAC.Core.Domain.FileState import FileState, IllegalTransition
 from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Logic.Ports import DirectoryTaken, LedgerEntry, Message, QuarantinedMessage, TemporaryFailure
-from JUNODIRAC.RawDataSystem.DB.LedgerConnection import DatabaseError
+from JUNODIRAC.RawDataSystem.DB.LedgerConnection import DatabaseError, LedgerConnection
+from JUNODIRAC.RawDataSystem.DB.LedgerSchema import schemaText
 from JUNODIRAC.RawDataSystem.DB.RawDataDB import LedgerMismatch, RawDataDB
 
 ANYTHING_BUT_UTF8 = bytes(range(256)) + b"\xff\xfe'\";%s--"
@@ -30,13 +30,16 @@ def ledger() -> RawDataDB:
     localCfg.loadUserData()
     if not getDBParameters("RawData/RawDataDB")["OK"]:
         pytest.skip("the DIRAC configuration (DIRACSYSCONFIG) names no database RawData/RawDataDB")
-    database = RawDataDB()
-    sql = packageFiles("JUNODIRAC.RawDataSystem.DB").joinpath("RawDataDB.sql").read_text()
+    runScript(LedgerConnection("RawDataDB", "RawData/RawDataDB"), schemaText())
+    return RawDataDB()
+
+
+def runScript(database: LedgerConnection, sql: str) -> None:
+    """As dirac-install-db does it."""
     lines = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
-    for statement in lines.split(";"):  # as dirac-install-db does it
+    for statement in lines.split(";"):
         if statement.strip():
             database.execute(statement)
-    return database
 
 
 @pytest.fixture

@@ -32,41 +32,27 @@ class LedgerQuarantineDesk(LedgerConnection):
     """List, show, close."""
 
     def readQuarantineList(
-        self,
-        typeName: str = "",
-        code: str = "",
-        block: str = "",
-        fileName: str = "",
-        since: datetime | None = None,
-        until: datetime | None = None,
-        states: Sequence[str] = _OPEN,
-        limit: int = 1000,
-        afterID: int = 0,
+        self, limit: int = 1000, newest: bool = False, afterID: int = 0, **chosen: Any
     ) -> list[QuarantineRecord]:
-        """Refused announcements without their messages, in the order of their ids; what is empty or None matches all.
+        """Refused announcements without their messages, in the order of their ids.
 
-        :param code: of the reason
-        :param fileName: may have the wildcards ``*`` and ``?``
-        :param since: the earliest time at which it was refused
-        :param until: the time from which on it is left out
+        :param newest: the last ones that match instead of the first
         :param afterID: only later ids: the next page is asked for with the last id of this one
+        :param chosen: see :func:`quarantineCondition`
         """
-        wanted: list[tuple[str, Any]] = [
-            ("q.Type = %s", typeName),
-            ("q.Reason = %s", code),
-            ("b.Block = %s", block),
-            ("q.FileName LIKE %s ESCAPE '|'", _likePattern(fileName)),
-            ("q.Time >= %s", rows.utc(since)),
-            ("q.Time < %s", rows.utc(until)),
-            ("q.QuarantineID > %s", afterID),
-        ]
-        conditions = [condition for condition, value in wanted if value]
-        args: list[Any] = [value for _, value in wanted if value]
-        if states:
-            conditions.append(f"q.State IN ({rows.placeholders(len(states))})")
-            args += states
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        return self._quarantineRecords(f"{where} ORDER BY q.QuarantineID LIMIT %s", (*args, limit), withMessages=False)
+        where, args = quarantineCondition(**chosen)
+        order = f"AND q.QuarantineID > %s ORDER BY q.QuarantineID {'DESC' if newest else ''} LIMIT %s"
+        found = self._quarantineRecords(f"WHERE {where} {order}", (*args, afterID, limit), withMessages=False)
+        return found[::-1] if newest else found
+
+    def countQuarantineList(self, **chosen: Any) -> dict[str, int]:
+        """How many match, by reason.
+
+        :param chosen: see :func:`quarantineCondition`
+        """
+        where, args = quarantineCondition(**chosen)
+        tables = _TABLES if chosen.get("block") else "Quarantine q"
+        return dict(self.select(f"SELECT q.Reason, COUNT(*) FROM {tables} WHERE {where} GROUP BY q.Reason", args))
 
     def readQuarantined(self, quarantineIDs: Sequence[int]) -> list[QuarantineRecord]:
         """These refused announcements with their messages, in the order of their ids; unknown ids are left out."""
@@ -207,6 +193,38 @@ class LedgerQuarantineDesk(LedgerConnection):
             values = (*message, rows.utc(closed), by, why or "")
             found.append(QuarantineRecord(*values))
         return found
+
+
+def quarantineCondition(
+    typeName: str = "",
+    code: str = "",
+    block: str = "",
+    fileName: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    states: Sequence[str] = _OPEN,
+) -> tuple[str, tuple[Any, ...]]:
+    """SQL over the Quarantine q, and Blocks b if a block is given; what is empty or None matches all.
+
+    :param code: of the reason
+    :param fileName: may have the wildcards ``*`` and ``?``
+    :param since: the earliest time at which it was refused
+    :param until: the time from which on it is left out
+    """
+    wanted: list[tuple[str, Any]] = [
+        ("q.Type = %s", typeName),
+        ("q.Reason = %s", code),
+        ("b.Block = %s", block),
+        ("q.FileName LIKE %s ESCAPE '|'", _likePattern(fileName)),
+        ("q.Time >= %s", rows.utc(since)),
+        ("q.Time < %s", rows.utc(until)),
+    ]
+    chosen = [(condition, value) for condition, value in wanted if value]
+    conditions, args = ["TRUE", *(condition for condition, _ in chosen)], [value for _, value in chosen]
+    if states:
+        conditions.append(f"q.State IN ({rows.placeholders(len(states))})")
+        args += states
+    return " AND ".join(conditions), tuple(args)
 
 
 def _fileChanges(

@@ -12,12 +12,25 @@ from JUNODIRAC.RawDataSystem.DB.LedgerGaps import LedgerGaps
 from JUNODIRAC.RawDataSystem.DB.LedgerIngest import LedgerIngest
 from JUNODIRAC.RawDataSystem.DB.LedgerQuarantine import LedgerQuarantine
 from JUNODIRAC.RawDataSystem.DB.LedgerReads import LedgerReads
+from JUNODIRAC.RawDataSystem.DB.LedgerSchema import OldSchema, missingFrom, schemaText, wantedColumns
 
-__all__ = ["LedgerMismatch", "RawDataDB"]
+__all__ = ["LedgerMismatch", "OldSchema", "RawDataDB"]
 
 
 class RawDataDB(LedgerQuarantine, LedgerBlocks, LedgerReads, LedgerIngest, LedgerGaps):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""
 
     def __init__(self, parentLogger: Any = None) -> None:
+        """Connect.
+
+        :raises RuntimeError: if the configuration does not name the database, or it does not answer
+        :raises OldSchema: if another version made it
+        """
         super().__init__("RawDataDB", "RawData/RawDataDB", parentLogger=parentLogger)
+        self._checkSchema()
+
+    def _checkSchema(self) -> None:
+        sql = "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
+        missing = missingFrom(self.select(sql, (self.dbName,)), wantedColumns(schemaText()))
+        if missing:
+            raise OldSchema(self.dbName, missing)
