@@ -54,6 +54,24 @@ def loadTypePolicies(vo: str = "") -> dict[str, TypePolicy]:
     return {name: loadTypePolicy(name, vo) for name in names["Value"]}
 
 
+def loadEachTypePolicy(vo: str = "") -> tuple[dict[str, TypePolicy], dict[str, str]]:
+    """The policies of the Types that are configured well, and what is wrong with the others, each by name.
+
+    If there is no Type at all, that stands under the empty name.
+    """
+    names = Operations(vo=vo or None).getSections(_TYPES)
+    if not names["OK"] or not names["Value"]:
+        return {}, {"": f"{_where(vo, _TYPES)}: no Type is configured; make a section for each, for example Raw"}
+    good: dict[str, TypePolicy] = {}
+    bad: dict[str, str] = {}
+    for name in names["Value"]:
+        try:
+            good[name] = loadTypePolicy(name, vo)
+        except BadTypeConfiguration as exc:
+            bad[name] = str(exc)
+    return good, bad
+
+
 def _where(vo: str, path: str) -> str:
     """Where a person looks for it: the VO's own section overrides the Defaults."""
     return f"/Operations/{vo or 'Defaults'}/{path}"

@@ -75,6 +75,7 @@ OWN = (
     service("RawData", "RawDataManager"),
     agent("RawData", "RawReceiverAgent", module="DataReceiverAgent"),
     agent("RawData", "RTRawReceiverAgent", module="DataReceiverAgent"),
+    agent("RawData", "IngestWatchAgent", PollingTime=10, MaxRetryDelay=30),
 )
 
 CONFIGURATION_SERVER = Component("service", "Configuration", "Server")

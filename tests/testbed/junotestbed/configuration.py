@@ -18,7 +18,8 @@ export X509_CERT_DIR=$DIRAC_ROOT_PATH/etc/grid-security/certificates
 # the sysadmin CLI writes Host = localhost for a database, which MariaDB's client takes for its Unix socket
 export MYSQL_UNIX_PORT={socket}
 export PYTHONUNBUFFERED=yes HOME=$DIRAC_ROOT_PATH/work
-export PYTHONPATH={source}/tests/testbed/loopback
+# the source tree that the testbed was started from, whatever the virtual environment has
+export PYTHONPATH={source}/tests/testbed/loopback:{source}
 # XRootD's client looks up the names of bare addresses: where nobody answers, not to wait long for it
 export RES_OPTIONS="timeout:1 attempts:1"
 # DIRAC asks scitags.org for a table before its first FTS3 job: nothing of the testbed goes out of this machine

@@ -57,7 +57,9 @@ class DiracServer:
         return run(list(command), env=self.settings.environment(self.proxy(user)), stdin=stdin)
 
     def python(self, module: str, *arguments: str) -> str:
-        env = self.settings.environment(self.root / "etc/no-proxy.pem") | {"PYTHONPATH": f"{SOURCE_DIR}/tests/testbed"}
+        env = self.settings.environment(self.root / "etc/no-proxy.pem") | {
+            "PYTHONPATH": f"{SOURCE_DIR}/tests/testbed:{SOURCE_DIR}"
+        }
         return run([str(self.settings.venv / "bin/python"), "-m", module, *arguments], env=env)
 
     def proxy(self, user: str) -> Path:

@@ -201,6 +201,8 @@ class Settings:
             "X509_CERT_DIR": str(self.dirac_root / "etc/grid-security/certificates"),
             "MYSQL_UNIX_PORT": str(self.mysql_socket),
             "PYTHONUNBUFFERED": "yes",
+            # this source tree, also where several of them share what was installed
+            "PYTHONPATH": str(SOURCE_DIR),
             # XRootD's client looks up the names of bare addresses: where nobody answers, not to wait long for it
             "RES_OPTIONS": "timeout:1 attempts:1",
         }
