@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from JUNODIRAC.Core.Domain.FileState import FileState
+from JUNODIRAC.Core.Domain.JournalEntry import JournalEntry
 from JUNODIRAC.Core.Domain.Reason import Reason
 
 _PAYLOAD_CHARS = 2000
+_REASONS = {reason.value: reason for reason in Reason}
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,21 @@ class QuarantineRecord:
     @property
     def explanation(self) -> str:
         """Reason, what exactly was wrong and what to do, in words."""
-        known = {str(reason): reason for reason in Reason}
-        reason = known.get(self.reason)
-        if reason is None:  # written by another version
+        if not self.sentence:
             return f"{self.reason}: {self.detail}"
-        return f"{reason.sentence} ({self.detail}); remedy: {reason.remedy}"
+        return f"{self.sentence} ({self.detail}); remedy: {self.remedy}"
+
+    @property
+    def sentence(self) -> str:
+        """What the reason says; empty for a reason of another version of this package."""
+        known = _REASONS.get(self.reason)
+        return known.sentence if known else ""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it; empty for a reason of another version of this package."""
+        known = _REASONS.get(self.reason)
+        return known.remedy if known else ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,7 @@ class LedgerFile:
     registeredTime: datetime | None
     transfers: Mapping[str, int] = field(default_factory=dict)
     quarantine: tuple[QuarantineRecord, ...] = ()
+    waitingTime: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -121,17 +134,35 @@ def ledgerEvents(file: LedgerFile) -> list[Event]:
     elif file.announcedTime and file.announcedTime != refused[position]:
         # its row shows the message that was refused later
         events.append(Event(file.announcedTime, "ledger", f"announced: adler32 {file.checksum}", {"Checksum": file.checksum}))
+    if file.waitingTime:
+        events.append(Event(file.waitingTime, "ledger", "not visible on the source storage yet: waits"))
     if file.registeredTime:
         events.append(Event(file.registeredTime, "ledger", "registered"))
     return events
 
 
 def quarantineEvents(records: Iterable[QuarantineRecord]) -> list[Event]:
-    """Refused announcements."""
-    return [
-        Event(record.time, "ledger", f"quarantined announcement: {record.explanation}", _recordFields(record))
-        for record in records
-    ]
+    """Refused announcements, and what became of them."""
+    events = []
+    for record in records:
+        what = f"quarantined announcement: {record.explanation}"
+        events.append(Event(record.time, "ledger", what, _recordFields(record)))
+        if record.closedTime:
+            by = f" by {record.closedBy}" if record.closedBy else ""
+            fields = {"QuarantineID": record.quarantineID, "Status": record.state, "ClosedBy": record.closedBy}
+            events.append(Event(record.closedTime, "ledger", f"record {record.quarantineID} {record.state}{by}", fields))
+    return events
+
+
+def journalEvents(entries: Iterable[JournalEntry], lfn: str) -> list[Event]:
+    """What people did."""
+    events = []
+    for entry in entries:
+        belongs = entry.objectName.removeprefix(lfn).strip()
+        what = f"{entry.action} {belongs}".strip() + f" by {entry.actor} of {entry.group}: {entry.reason}"
+        fields = {"Actor": entry.actor, "Group": entry.group, "Action": entry.action, "Why": entry.reason}
+        events.append(Event(entry.time, "journal", what, fields))
+    return events
 
 
 def catalogueEvents(record: CatalogueRecord) -> list[Event]:
@@ -188,6 +219,7 @@ def asUTC(value: object) -> datetime | None:
 def _recordFields(record: QuarantineRecord) -> dict[str, object]:
     """For JSON; bytes of the payload that are not UTF-8 are written as escapes."""
     return {
+        "QuarantineID": record.quarantineID,
         "Reason": record.reason,
         "Detail": record.detail,
         "Topic": record.topic,

@@ -36,7 +36,7 @@ def readMoment(text: str, now: datetime) -> datetime:
 def ageText(seconds: float) -> str:
     """An age with its two largest units: ``2 d 3 h``, ``45 s``."""
     left = max(0, int(seconds))
-    parts = []
+    parts: list[str] = []
     for unit in "dhms":
         number, left = divmod(left, _UNIT_SECONDS[unit])
         if number or (unit == "s" and not parts):

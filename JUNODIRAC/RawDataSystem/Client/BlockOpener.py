@@ -13,6 +13,7 @@ from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 from JUNODIRAC.Core.Logic.OpenBlock import OpenBlock
 from JUNODIRAC.RawDataSystem.Client.DFCCatalogue import COMPONENT as CATALOGUE_SERVICE
 from JUNODIRAC.RawDataSystem.Client.DFCCatalogue import DFCCatalogue, registrationURLs
+from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
 from JUNODIRAC.RawDataSystem.Client.Owner import Owner
 from JUNODIRAC.RawDataSystem.Client.TransformationTransfers import TransformationTransfers
 from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
@@ -53,9 +54,12 @@ class BlockOpener:
         opener = OpenBlock(self._policy, self._ledger, self._catalogue, self._transformations)
         opened, _ = opener.run(block, repair=True)
         lfns = self._ledger.readRegistered(block.typeName, block.name)
-        for transformationID in opened.transfers.values():
-            self._transformations.attachFiles(transformationID, lfns)
-        return {"Directory": opened.directory, "Transfers": dict(opened.transfers), "Files": len(lfns)}
+        attached = self._transformations.attachFiles(list(opened.transfers.values()), lfns)
+        for lfn, why in attached.failed.items():
+            raise ServiceRefusal(
+                "Transformation/TransformationManager", f"{len(attached.failed)} file(s) not attached, e.g. {lfn}: {why}"
+            )
+        return {"Directory": opened.directory, "Transfers": dict(opened.transfers), "Files": len(attached.successful)}
 
 
 def knownBlock(ledger: RawDataDB, policy: TypePolicy, name: str) -> Block:

@@ -5,7 +5,7 @@ What a service does not tell is named under ``Unavailable``, and the rest is sho
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,11 +16,13 @@ from JUNODIRAC.Core.Domain.FileHistory import (
     QuarantineRecord,
     catalogueEvents,
     inOrder,
+    journalEvents,
     ledgerEvents,
     quarantineEvents,
     taskEvents,
     transferEvents,
 )
+from JUNODIRAC.Core.Domain.JournalEntry import JournalEntry
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
 from JUNODIRAC.RawDataSystem.Client.TransferMonitor import TransferMonitor
@@ -46,13 +48,20 @@ class Overview:
         transfers = self._ask(lambda: self._monitor.transferStates(transformationIDs))
         return assembleBlockStatus(blocks, usages, transfers)
 
-    def fileHistory(self, lfn: str, file: LedgerFile | None, byName: tuple[QuarantineRecord, ...]) -> list[Event]:
+    def fileHistory(
+        self,
+        lfn: str,
+        file: LedgerFile | None,
+        byName: tuple[QuarantineRecord, ...],
+        journal: Sequence[JournalEntry] = (),
+    ) -> list[Event]:
         """All events of a file in time order.
 
         :param file: the ledger's row, if there is one
         :param byName: refused announcements of this file name of which no LFN could be made
+        :param journal: what people did with it
         """
-        events = quarantineEvents(byName)
+        events = quarantineEvents(byName) + journalEvents(journal, lfn)
         if file is not None:
             events += ledgerEvents(file)
         record = self._ask(lambda: self._monitor.catalogueRecord(lfn))

@@ -9,7 +9,7 @@ from DIRAC.Core.Base.Client import Client, createClient
 
 @createClient("RawData/RawDataManager")
 class RawDataManagerClient(Client):
-    """Has the service's methods without ``export_``: getBlockStatus, getFileHistory, getTransferPlan, openTransfers."""
+    """Has the service's methods without ``export_``, for example getBlockStatus, listQuarantine and getIngestStatus."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

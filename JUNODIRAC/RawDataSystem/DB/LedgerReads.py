@@ -14,7 +14,7 @@ from JUNODIRAC.RawDataSystem.DB.LedgerQuarantineDesk import LedgerQuarantineDesk
 
 _FILE_COLUMNS = (
     "FileID", "State", "SizeBytes", "Checksum", "EventCount", *rows.FIELD_COLUMNS, "Extra", "Topic", "KafkaPartition",
-    "KafkaOffset", "AnnouncedTime", "RegisteredTime", "QuarantinedTime",
+    "KafkaOffset", "AnnouncedTime", "RegisteredTime", "QuarantinedTime", "WaitingTime",
 )  # fmt: skip
 _MAX_QUARANTINE_RECORDS = 100
 
@@ -97,6 +97,7 @@ class LedgerReads(LedgerQuarantineDesk):
             registeredTime=rows.utc(row["RegisteredTime"]),
             transfers=self._readTransfers([blockID])[blockID],
             quarantine=self._lastQuarantined("q.FileID = %s", row["FileID"]),
+            waitingTime=rows.utc(row["WaitingTime"]),
         )
 
     def readQuarantineByName(self, fileName: str) -> tuple[QuarantineRecord, ...]:

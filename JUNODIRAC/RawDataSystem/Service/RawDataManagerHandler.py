@@ -12,62 +12,24 @@ as in the configuration, so that a forgotten Authorization section opens nothing
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-from DIRAC import S_ERROR, S_OK
-from DIRAC.ConfigurationSystem.Client.Config import gConfig
-from DIRAC.ConfigurationSystem.Client.Helpers.Registry import getVOForGroup
-from DIRAC.Core.DISET.RequestHandler import RequestHandler
-from DIRAC.Core.Security.Properties import SecurityProperty
-from DIRAC.Core.Utilities.ReturnValues import SErrorException, convertToReturnValue
+from DIRAC.Core.Utilities.ReturnValues import SErrorException
 
-from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
-from JUNODIRAC.Core.Logic.OpenBlock import BlockMismatch
-from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 from JUNODIRAC.RawDataSystem.Client.BlockOpener import BlockOpener, UnknownBlock, knownBlock, transferPlan
-from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
 from JUNODIRAC.RawDataSystem.Client.Overview import Overview
 from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
 from JUNODIRAC.RawDataSystem.Client.TransferMonitor import TransferMonitor
-from JUNODIRAC.RawDataSystem.Client.TypePolicies import BadTypeConfiguration, loadTypePolicy
-from JUNODIRAC.RawDataSystem.DB.RawDataDB import LedgerMismatch, RawDataDB
-
-READERS = ["authenticated"]
-MANAGERS = [SecurityProperty.PRODUCTION_MANAGEMENT.value]
+from JUNODIRAC.RawDataSystem.Service.IngestMethods import IngestMethods
+from JUNODIRAC.RawDataSystem.Service.QuarantineMethods import QuarantineMethods
+from JUNODIRAC.RawDataSystem.Service.RawDataService import MANAGERS, READERS, answer
 
 _DEFAULT_LIMIT = 200
 _MAX_LIMIT = 5000
-# Failures that explain themselves: their text goes to the caller as it is, without Python's decoration.
-_EXPLAINED = (TemporaryFailure, ServiceRefusal, BadTypeConfiguration, UnknownBlock, BlockMismatch, LedgerMismatch)
 
 
-def answer(func: Any) -> Any:
-    """``convertToReturnValue`` with clean messages for failures that explain themselves."""
-
-    @functools.wraps(func)
-    def explained(self: Any, *args: Any) -> Any:
-        try:
-            return func(self, *args)
-        except _EXPLAINED as error:
-            raise SErrorException(str(error)) from error
-
-    return convertToReturnValue(explained)
-
-
-class RawDataManagerHandler(RequestHandler):
-    """RawData/RawDataManager."""
-
-    ledger: RawDataDB
-
-    @classmethod
-    def initializeHandler(cls, serviceInfoDict: dict[str, Any]) -> Any:
-        """Connect to the ledger."""
-        try:
-            cls.ledger = RawDataDB(parentLogger=cls.log)
-        except RuntimeError as error:
-            return S_ERROR(str(error))
-        return S_OK()
+class RawDataManagerHandler(QuarantineMethods, IngestMethods):
+    """RawData/RawDataManager: blocks and files here, the rest in its bases."""
 
     auth_getBlockStatus = READERS
     types_getBlockStatus = [str, str]
@@ -107,7 +69,7 @@ class RawDataManagerHandler(RequestHandler):
         file = self.ledger.readFile(lfn)
         byName = self.ledger.readQuarantineByName(lfn.rpartition("/")[2])
         overview = Overview(TransferMonitor())
-        events = overview.fileHistory(lfn, file, byName)
+        events = overview.fileHistory(lfn, file, byName, self.ledger.readJournal([lfn]))
         if not events and not overview.unavailable:
             raise SErrorException(f"{lfn} is not known: never announced under this name, and not in the file catalogue")
         return {
@@ -140,37 +102,9 @@ class RawDataManagerHandler(RequestHandler):
         :param reason: why, for the journal
         :returns: Directory, Transfers, Files
         """
-        credentials = self._managerCredentials()
-        if not reason.strip():
-            raise SErrorException("a change needs a reason, which is kept in the journal")
+        actor = self._manager(reason)
         policy = self._policy(typeName)
         block = knownBlock(self.ledger, policy, blockName)
         # before the change: one that was cut short must be in the journal too
-        self.ledger.recordJournal(
-            credentials.get("username", "unknown"),
-            credentials.get("group", "unknown"),
-            "openTransfers",
-            f"{typeName}/{blockName}",
-            reason,
-        )
+        self.ledger.recordJournal(actor.name, actor.group, "openTransfers", f"{typeName}/{blockName}", actor.reason)
         return BlockOpener(policy, self.ledger, productionManager(self._vo())).open(block)
-
-    # ---- who asks
-
-    def _managerCredentials(self) -> dict[str, Any]:
-        """The caller, who must be a production manager whatever the configuration's Authorization section says."""
-        credentials: dict[str, Any] = self.getRemoteCredentials()
-        if SecurityProperty.PRODUCTION_MANAGEMENT not in credentials.get("properties", []):
-            group = credentials.get("group", "none")
-            raise SErrorException(
-                f"group {group} may not change blocks: this needs the property {MANAGERS[0]};"
-                " use a proxy of a group that has it (dirac-proxy-init -g GROUP)"
-            )
-        return credentials
-
-    def _vo(self) -> str:
-        group = self.getRemoteCredentials().get("group", "")
-        return str(getVOForGroup(group) or gConfig.getValue("/DIRAC/VirtualOrganization", ""))
-
-    def _policy(self, typeName: str) -> TypePolicy:
-        return loadTypePolicy(typeName, self._vo())

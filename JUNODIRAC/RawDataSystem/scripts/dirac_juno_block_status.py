@@ -4,7 +4,7 @@ Show how far blocks are at each of their destinations
 For each block and site: the registered files, those with a replica at the site, per cent, bytes at the site, the
 transformation with its status and its files by status. A block is complete at a site when all its files have a replica
 there and the transformation has finished with all of them. It is complete when that holds for all its sites and each file that
-was ever announced is registered, waived or dropped. With BLOCK the waived files are named.
+was ever announced is registered, waived or dropped. With BLOCK the waived files are named, with --json always.
 
 Usage:
   dirac-juno-block-status [options] [BLOCK]
@@ -44,15 +44,18 @@ NOTEWORTHY = {
 _CLEAR = "\033[H\033[2J"
 
 
-def statusText(answer: dict[str, Any], colour: bool) -> str:
-    """The service's answer as a table, with what is noteworthy below it."""
+def statusText(answer: dict[str, Any], colour: bool, withNames: bool = False) -> str:
+    """The service's answer as a table, with what is noteworthy below it.
+
+    :param withNames: name the waived files
+    """
     rows = [row for block in answer["Blocks"] for row in _rowsOf(block)]
     lines = [renderTable(TITLES, rows, NUMBERS, colour) if rows else "no blocks"]
     for block in answer["Blocks"]:
         for state, (what, style) in NOTEWORTHY.items():
             if block[state]:
                 lines.append(paint(f"{block['Type']} {block['Block']}: {block[state]} file(s) {what}", style, colour))
-        lines += [f"  {_waivedText(file)}" for file in block.get("WaivedFiles", [])]
+        lines += [f"  {_waivedText(file)}" for file in block["WaivedFiles"] if withNames]
     for typeName, reasons in sorted(answer["Quarantine"].items()):
         counts = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         lines.append(f"refused announcements of {typeName}, open: {counts}")
@@ -126,7 +129,7 @@ def showStatus(command: CommandLine) -> int:
                 command.writeJSON(answer)
             elif not command.wantsJSON:
                 clear = _CLEAR if watch and command.isTerminal else ""
-                command.write(clear + statusText(answer, command.isTerminal))
+                command.write(clear + statusText(answer, command.isTerminal, withNames=bool(blockName)))
             if isLast:
                 return 0
         time.sleep(max(interval, 1.0))

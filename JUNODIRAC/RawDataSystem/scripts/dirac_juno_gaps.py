@@ -87,6 +87,8 @@ def _fileText(key: str, file: dict[str, Any]) -> str:
     name = printable(file["FileName"])
     if key == "WrongSize":
         return f"{name}  announced {file['SizeBytes']} bytes, on the storage {file['StoredBytes']}"
+    if key == "BadNames":
+        return name
     if key == "NotOnStorage":
         return f"{name}  {file['State']}"
     return f"{name}  {formatBytes(file['StoredBytes'])}"

@@ -30,6 +30,10 @@ TITLES = ("Type", "Lag", "Files/s 5 min", "Files/s 1 h", "Last announcement", *(
     "Announced", "Waiting", "Registered", "Quarantined", "Waived", "Dropped"))  # fmt: skip
 STATES = TITLES[5:]
 NUMBERS = ("Lag", "Files/s 5 min", "Files/s 1 h", *STATES)
+OLDEST = {
+    "OldestWaiting": "waits longest for the storage to show it",
+    "OldestAnnounced": "longest announced and not registered",
+}
 # the receiver shows a sign of life several times a minute
 _LATE_SECONDS = 120
 _DEFAULT_DAYS = 7
@@ -70,10 +74,10 @@ def _details(each: dict[str, Any], colour: bool) -> list[str]:
     if each["Partitions"]:
         lags = ", ".join(f"{p['Partition']}: {p['Lag']}" for p in each["Partitions"] if p["Lag"])
         lines.append(f"topic {each['Topic']}, {len(each['Partitions'])} partitions" + (f", lag of {lags}" if lags else ""))
-    oldest = each["OldestWaiting"]
-    if oldest:
-        waited = ageText(oldest["AgeSeconds"])
-        lines.append(paint(f"waits longest, {waited}: {printable(oldest['LFN'])} ({oldest['Reason']})", "busy", colour))
+    for key, words in OLDEST.items():
+        oldest = each[key]
+        if oldest:
+            lines.append(paint(f"{words}, for {ageText(oldest['AgeSeconds'])}: {printable(oldest['LFN'])}", "busy", colour))
     if each["Quarantine"]:
         counts = ", ".join(f"{code} {count}" for code, count in sorted(each["Quarantine"].items()))
         lines.append(paint(f"quarantine, open: {counts}", "bad", colour))

@@ -50,7 +50,7 @@ _DEFAULT_LIMIT = 200
 _RECORDS_PER_CALL = 500
 _SHOWN_FIELDS = (
     "Time", "Type", "Block", "FileName", "LFN", "Code", "Sentence", "Detail", "Remedy", "State", "ClosedTime", "ClosedBy",
-    "FileState", "SizeBytes", "Checksum", "Topic", "Partition", "Offset", "Key", "PayloadBytes",
+    "ClosedReason", "SizeBytes", "Checksum", "Topic", "Partition", "Offset", "Key", "PayloadBytes",
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ BLOCK = {
     "Quarantined": 3,
     "Waived": 1,
     "Dropped": 0,
+    "WaivedFiles": [],
     "Complete": False,
     "Sites": [SITE],
 }
@@ -97,7 +98,9 @@ def test_the_waived_files_of_a_block_are_named_with_who_when_and_why():
         "ClosedTime": "2023-03-02T12:00:00.000+00:00",
         "Why": "lost\x1b[2J with node 5",
     }
-    text = dirac_juno_block_status.statusText({**ANSWER, "Blocks": [{**BLOCK, "WaivedFiles": [file]}]}, colour=False)
+    text = dirac_juno_block_status.statusText(
+        {**ANSWER, "Blocks": [{**BLOCK, "WaivedFiles": [file]}]}, colour=False, withNames=True
+    )
     for value in ("Daq.7.dat", "NotOnStorage: not there", "by prod 2023-03-02 12:00:00", "with node 5"):
         assert value in text
     assert "\x1b" not in text

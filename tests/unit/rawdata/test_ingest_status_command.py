@@ -27,7 +27,8 @@ RAW = {
     "FilesPerSecond": {"FiveMinutes": 1.25, "Hour": 0.5},
     "LastAnnouncement": "2023-03-02T12:00:00.000+00:00",
     "States": {"Registered": 1000, "Waiting": 2, "Quarantined": 3},
-    "OldestWaiting": {"LFN": "/juno/raw/x.dat", "AgeSeconds": 400, "Reason": "NotOnStorage"},
+    "OldestWaiting": {"LFN": "/juno/raw/x.dat", "AgeSeconds": 400},
+    "OldestAnnounced": None,
     "Quarantine": {"BadName": 3},
     "Receivers": [RECEIVER],
     "LastSweep": {
@@ -56,7 +57,7 @@ def test_a_type_shows_lag_rate_last_announcement_states_waiting_quarantine_recei
         "2023-03-02 12:00:00",
         "1000",
         "2 partitions, lag of 0: 120",
-        "waits longest, 6 m 40 s: /juno/raw/x.dat (NotOnStorage)",
+        "waits longest for the storage to show it, for 6 m 40 s: /juno/raw/x.dat",
         "quarantine, open: BadName 3",
         "RawReceiverAgent on dirac01, process 4711: last sign of life 5 s ago",
         "last sweep 2023-03-02 11:00:00 of /juno/raw/2023/0302: 1 never announced, 0 not on the storage",
