@@ -3,92 +3,19 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from DIRAC.ConfigurationSystem.Client.LocalConfiguration import LocalConfiguration
-from DIRAC.ConfigurationSystem.Client.Utilities import getDBParameters
+from ledgertools import ANYTHING_BUT_UTF8, makeEntry, makeFile, makeQuarantined, stateOf
 
 from JUNODIRAC.Core.Domain.Block import Block
 from JUNODIRAC.Core.Domain.FileState import FileState, IllegalTransition
 from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Domain.Reason import Reason
-from JUNODIRAC.Core.Logic.Ports import DirectoryTaken, LedgerEntry, Message, QuarantinedMessage, TemporaryFailure
-from JUNODIRAC.RawDataSystem.DB.LedgerConnection import DatabaseError, LedgerConnection
-from JUNODIRAC.RawDataSystem.DB.LedgerSchema import schemaText
-from JUNODIRAC.RawDataSystem.DB.RawDataDB import LedgerMismatch, RawDataDB
-
-ANYTHING_BUT_UTF8 = bytes(range(256)) + b"\xff\xfe'\";%s--"
-
-
-@pytest.fixture(scope="module")
-def ledger() -> RawDataDB:
-    localCfg = LocalConfiguration()
-    localCfg.disableParsingCommandLine()
-    localCfg.loadUserData()
-    if not getDBParameters("RawData/RawDataDB")["OK"]:
-        pytest.skip("the DIRAC configuration (DIRACSYSCONFIG) names no database RawData/RawDataDB")
-    runScript(LedgerConnection("RawDataDB", "RawData/RawDataDB"), schemaText())
-    return RawDataDB()
-
-
-def runScript(database: LedgerConnection, sql: str) -> None:
-    """As dirac-install-db does it."""
-    lines = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
-    for statement in lines.split(";"):
-        if statement.strip():
-            database.execute(statement)
-
-
-@pytest.fixture
-def typeName(ledger):
-    """A Type of its own for each test, so that the tests can share a database with a running system."""
-    name = f"Test{uuid.uuid4().hex[:12]}"
-    yield name
-    ledger.execute("DELETE q FROM Quarantine q WHERE q.Type = %s", (name,))
-    for table in ("f", "d"):
-        ledger.execute(
-            f"DELETE {table} FROM Blocks b JOIN Directories d ON d.BlockID = b.BlockID"
-            " LEFT JOIN Files f ON f.DirectoryID = d.DirectoryID WHERE b.Type = %s",
-            (name,),
-        )
-    ledger.execute("DELETE t FROM BlockTransfers t JOIN Blocks b ON b.BlockID = t.BlockID WHERE b.Type = %s", (name,))
-    ledger.execute("DELETE FROM Blocks WHERE Type = %s", (name,))
-
-
-def makeFile(typeName: str, number: int = 1, block: str = "20230302", subdirectory: str = "") -> RawFile:
-    fields = {"RunNumber": "0123", "StreamType": "Physics", "FileTag": "tag", "FileSequence": f"{number:05}", "MonthDay": "0302"}
-    return RawFile(typeName, f"/juno/{typeName}/{block}{subdirectory}", f"Daq.123.Physics.{number:05}.dat", block, fields)
-
-
-def makeEntry(file: RawFile, offset: int = 1, **changes: object) -> LedgerEntry:
-    entry = LedgerEntry(
-        file=file,
-        state=FileState.ANNOUNCED,
-        checksum="0a1b2c3d",
-        sizeBytes=1000,
-        eventCount=7,
-        topic=f"juno.{file.typeName}",
-        partition=0,
-        offset=offset,
-        extra={"Shift": "nächt"},
-    )
-    return replace(entry, **changes)
-
-
-def makeQuarantined(typeName: str, offset: int, file: RawFile | None = None, **changes: object) -> QuarantinedMessage:
-    message = Message(f"juno.{typeName}", 0, offset, ANYTHING_BUT_UTF8)
-    item = QuarantinedMessage(
-        message, typeName, Reason.CATALOGUE_REFUSED, "other \udcff checksum ☂", file, "Daq.dat", "ffffffff", 5
-    )
-    return replace(item, **changes)
-
-
-def stateOf(ledger: RawDataDB, file: RawFile) -> FileState | None:
-    entry = ledger.findFiles([file]).get(file.lfn)
-    return entry.state if entry else None
+from JUNODIRAC.Core.Logic.Ports import DirectoryTaken, Message, TemporaryFailure
+from JUNODIRAC.RawDataSystem.DB.LedgerConnection import DatabaseError
+from JUNODIRAC.RawDataSystem.DB.RawDataDB import LedgerMismatch
 
 
 def test_an_announced_file_is_found_with_all_that_was_said_of_it(ledger, typeName):
