@@ -11,13 +11,15 @@ from DIRAC.Core.Utilities.DErrno import cmpError
 from DIRAC.Core.Utilities.List import breakListIntoChunks
 
 from JUNODIRAC.Core.Domain.Block import Block
-from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+from JUNODIRAC.Core.Logic.Ports import BulkResult
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal, valueOrRaise
 
 COMPONENT = "Transformation/TransformationManager"
 TRANSFORMATION_TYPE = "Replication"
-# The service joins LFNs in a MEMORY table that overflows above some 16,000 of them with MariaDB's defaults.
+# What the service holds in memory for one call, and one statement's length, stay within a few MB.
 _MAX_FILES_PER_CALL = 10_000
+# DIRAC's answer to a method that a service does not have
+_UNKNOWN_METHOD = "Unknown method"
 _OPEN = frozenset({"New", "Active", "Completing", "Completed", "Flush", "Stopped", "Idle"})
 
 
@@ -70,17 +72,30 @@ class TransformationTransfers:
             self._set(transformationID, "Status", "Active")
         return transformationID
 
-    def attachFiles(self, transformationID: int, lfns: Sequence[str]) -> None:
-        """Attach files to a transformation; those that are attached already stay as they are."""
-        # the service fails a whole call in which an LFN stands twice
+    def attachFiles(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> BulkResult:
+        """Attach files to each of the transformations; those that are attached already stay as they are.
+
+        All transformations in one call, of a method that this extension adds to DIRAC's service.
+
+        :raises ServiceRefusal: if the service is not the extension's
+        """
+        successful: list[str] = []
+        failed: dict[str, str] = {}
         for chunk in breakListIntoChunks(list(dict.fromkeys(lfns)), self._filesPerCall):
-            answer = valueOrRaise(self._client.addFilesToTransformation(transformationID, chunk), COMPONENT)
-            missing = set(chunk) - set(answer["Successful"])
-            if missing:
-                # seen when two callers add the same new files at once; a repetition finds them
-                raise TemporaryFailure(
-                    COMPONENT, f"{len(missing)} file(s) not attached to {transformationID}, e.g. {min(missing)}"
-                )
+            answer = self._addFiles(list(transformationIDs), chunk)
+            successful += answer["Successful"]
+            failed.update(answer["Failed"])
+        return BulkResult(tuple(successful), failed)
+
+    def _addFiles(self, transformationIDs: list[int], lfns: list[str]) -> dict[str, Any]:
+        result = self._client.addFilesToTransformations(transformationIDs, lfns)
+        if not result["OK"] and _UNKNOWN_METHOD in str(result["Message"]):
+            raise ServiceRefusal(
+                COMPONENT,
+                f"{result['Message']}: it is DIRAC's own service; restart it where JUNODIRAC is installed, without a HandlerPath",
+            )
+        answer: dict[str, Any] = valueOrRaise(result, COMPONENT)
+        return answer
 
     # ------------------------------------------------------------------ steps
 

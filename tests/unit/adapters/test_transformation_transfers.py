@@ -73,12 +73,14 @@ class FakeTS:
         self.transformations[number][name] = value
         return S_OK()
 
-    def addFilesToTransformation(self, number, lfns):
-        if len(lfns) != len(set(lfns)):
-            return S_ERROR("MySQL Error ( 1131 : ((1062, 'Duplicate entry') ))")
+    def addFilesToTransformations(self, numbers, lfns):
+        if error := self._call():
+            return error
         self.chunks.append(len(lfns))
-        self.attached.setdefault(number, set()).update(lfns)
-        return S_OK({"Successful": dict.fromkeys(lfns, "Added"), "Failed": {}})
+        refused = {lfn: "twin" for lfn in lfns if lfn.endswith("twin")}
+        for number in numbers:
+            self.attached.setdefault(number, []).extend(lfn for lfn in lfns if lfn not in refused)
+        return S_OK({"Successful": dict.fromkeys((lfn for lfn in lfns if lfn not in refused), "Added"), "Failed": refused})
 
 
 def transfers(client, **more):
@@ -143,16 +145,30 @@ def test_a_transfer_that_somebody_stopped_stays_stopped():
     assert client.transformations[number]["Status"] == "Stopped"
 
 
-def test_files_are_attached_once_each_and_in_chunks_that_the_service_takes():
+def test_files_are_attached_to_all_transfers_once_each_and_in_chunks_that_the_service_takes():
     client = FakeTS()
     lfns = [f"/juno/f{number}" for number in range(25_000)]
-    transfers(client, filesPerCall=1_000_000).attachFiles(4, lfns[:10] + lfns)
-    assert client.attached[4] == set(lfns)
-    assert max(client.chunks) <= 10_000
+    result = transfers(client, filesPerCall=1_000_000).attachFiles([4, 5], lfns[:10] + lfns)
+    assert result.successful == tuple(lfns)
+    assert result.failed == {}
+    assert client.attached == {4: lfns, 5: lfns}
+    assert client.chunks == [10_000, 10_000, 5_000]
 
 
-def test_files_that_the_service_left_out_are_tried_again():
+def test_what_the_service_says_of_single_files_is_handed_on():
+    result = transfers(FakeTS()).attachFiles([4], ["/juno/f0", "/juno/twin"])
+    assert (result.successful, result.failed) == (("/juno/f0",), {"/juno/twin": "twin"})
+
+
+def test_a_service_that_does_not_answer_is_asked_again_later():
     client = FakeTS()
-    client.addFilesToTransformation = lambda _number, lfns: S_OK({"Successful": dict.fromkeys(lfns[1:], "Added"), "Failed": {}})
-    with pytest.raises(TemporaryFailure, match="/juno/f0"):
-        transfers(client).attachFiles(4, ["/juno/f0", "/juno/f1"])
+    client.callsLeft = 0
+    with pytest.raises(TemporaryFailure):
+        transfers(client).attachFiles([4], ["/juno/f0"])
+
+
+def test_diracs_own_service_is_told_from_one_of_the_extension():
+    client = FakeTS()
+    client.addFilesToTransformations = lambda _numbers, _lfns: S_ERROR("Unknown method addFilesToTransformations")
+    with pytest.raises(ServiceRefusal, match="restart it"):
+        transfers(client).attachFiles([4], ["/juno/f0"])

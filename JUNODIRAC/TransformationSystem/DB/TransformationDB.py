@@ -1,0 +1,131 @@
+"""DIRAC's TransformationDB, which can attach many files to several transformations at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from DIRAC.Core.Utilities.List import breakListIntoChunks
+from DIRAC.Core.Utilities.ReturnValues import convertToReturnValue, returnValueOrRaise
+from DIRAC.TransformationSystem.DB.TransformationDB import TransformationDB as DiracTransformationDB
+
+from JUNODIRAC.DataManagementSystem.DB.MultiRowInsert import MultiRowInsert
+
+MAX_LFN = 255  # characters of the column DataFiles.LFN
+_ROWS_PER_STATEMENT = 5000
+_DEADLOCK_ATTEMPTS = 5
+# MySQL's numbers for "lock wait timeout" and "deadlock", as DIRAC writes them into the text of an error
+_DEADLOCK_ERRORS = ("(1205,", "(1213,")
+
+
+class TransformationDB(MultiRowInsert, DiracTransformationDB):
+    """Adds :meth:`addFilesToTransformations`, and joins the rows of DIRAC's own inserts; all else is DIRAC's."""
+
+    @convertToReturnValue
+    def addFilesToTransformations(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Attach files to each of the transformations; what is attached already stays as it is.
+
+        The same rows as those of ``addFilesToTransformation`` for one transformation after the other. That method inserts each
+        new file by a statement of its own, looks the LFNs up again for each transformation through temporary tables, and says
+        nothing of a file that it could not attach.
+
+        :returns: ``Successful``: LFN -> "Added" if it was new to at least one of the transformations, else "Present";
+            ``Failed``: LFN -> reason. Each LFN is in one of them
+        """
+        if not transformationIDs or not lfns:
+            raise ValueError("no transformation or no LFN was given")
+        self._checkTransformations(transformationIDs)
+        failed = {lfn: f"an LFN has at most {MAX_LFN} characters" for lfn in lfns if len(lfn) > MAX_LFN}
+        wanted = [lfn for lfn in dict.fromkeys(lfns) if lfn not in failed]
+        known = self._fileIDs(wanted)
+        new = self._addMissing([lfn for lfn in wanted if lfn not in known], failed)
+        attached = self._attachedEverywhere(transformationIDs, known.values())
+        missing = [fileID for fileID in (*known.values(), *new.values()) if fileID not in attached]
+        self._attach(transformationIDs, missing)
+        successful = {lfn: "Present" if fileID in attached else "Added" for lfn, fileID in (known | new).items()}
+        return {"Successful": successful, "Failed": failed}
+
+    # ---- steps
+
+    def _checkTransformations(self, transformationIDs: Sequence[int]) -> None:
+        for transformationID in transformationIDs:
+            returnValueOrRaise(self._getTransformationID(transformationID))
+
+    def _fileIDs(self, lfns: Sequence[str]) -> dict[str, int]:
+        """Ids of those files that the table has under exactly this name."""
+        wanted = set(lfns)
+        found: dict[str, int] = {}
+        for chunk in breakListIntoChunks(list(lfns), _ROWS_PER_STATEMENT):
+            sql = f"SELECT LFN, FileID FROM DataFiles WHERE LFN IN ({_placeholders(chunk)})"
+            # the column takes "A" for "a", so that other names come back too
+            found.update((lfn, fileID) for lfn, fileID in self._select(sql, chunk) if lfn in wanted)
+        return found
+
+    def _addMissing(self, lfns: Sequence[str], failed: dict[str, str]) -> dict[str, int]:
+        """Insert files. Somebody else may do the same now: then theirs is the row.
+
+        :param failed: gets the files that the table cannot hold beside another one
+        :returns: the ids of all others
+        """
+        # in the order of the key, so that two writers wait for each other instead of locking each other out
+        for chunk in breakListIntoChunks(sorted(lfns), _ROWS_PER_STATEMENT):
+            rows = ", ".join(["(%s, 'New')"] * len(chunk))
+            # not INSERT IGNORE, which would hide more than the duplicate
+            self._change(f"INSERT INTO DataFiles (LFN, Status) VALUES {rows} ON DUPLICATE KEY UPDATE FileID = FileID", chunk)
+        added = self._fileIDs(lfns)
+        for lfn in lfns:
+            if lfn not in added:
+                twin = self._select("SELECT LFN FROM DataFiles WHERE LFN = %s", [lfn])
+                failed[lfn] = (
+                    f"the Transformation System has {twin[0][0]} and cannot tell the two apart: it ignores case"
+                    if twin
+                    else "it was removed from the Transformation System at the same moment"
+                )
+        return added
+
+    def _attachedEverywhere(self, transformationIDs: Sequence[int], fileIDs: Iterable[int]) -> set[int]:
+        """Those files that all of the transformations have."""
+        ids = ", ".join(str(int(number)) for number in set(transformationIDs))
+        found: set[int] = set()
+        for chunk in breakListIntoChunks(list(fileIDs), _ROWS_PER_STATEMENT):
+            sql = (
+                f"SELECT FileID FROM TransformationFiles WHERE TransformationID IN ({ids})"
+                f" AND FileID IN ({', '.join(map(str, chunk))}) GROUP BY FileID HAVING COUNT(*) = {len(set(transformationIDs))}"
+            )
+            found.update(fileID for (fileID,) in self._select(sql))
+        return found
+
+    def _attach(self, transformationIDs: Sequence[int], fileIDs: Sequence[int]) -> None:
+        """One row for each file and transformation, all in DIRAC's default status; rows that exist are not touched."""
+        pairs = [(transformationID, fileID) for transformationID in sorted(set(transformationIDs)) for fileID in sorted(fileIDs)]
+        for chunk in breakListIntoChunks(pairs, _ROWS_PER_STATEMENT):
+            rows = ", ".join(f"({int(one)}, {int(other)}, UTC_TIMESTAMP(), UTC_TIMESTAMP())" for one, other in chunk)
+            self._change(
+                f"INSERT INTO TransformationFiles (TransformationID, FileID, LastUpdate, InsertedTime) VALUES {rows}"
+                " ON DUPLICATE KEY UPDATE TransformationFiles.FileID = TransformationFiles.FileID"
+            )
+
+    # ---- statements
+
+    def _select(self, sql: str, args: Sequence[Any] = ()) -> tuple[tuple[Any, ...], ...]:
+        # not to the log, where DIRAC would write each value
+        rows: tuple[tuple[Any, ...], ...] = returnValueOrRaise(self._query(sql, args=args or None, logArgs=()))
+        return rows
+
+    def _change(self, sql: str, args: Sequence[Any] = ()) -> None:
+        """Run one statement, which is written whole or not at all; as the victim of a deadlock, again."""
+        _withoutDeadlock(lambda: self._update(sql, args=args or None, logArgs=(), debug=False))
+
+
+def _withoutDeadlock(statement: Callable[[], dict[str, Any]]) -> None:
+    for _ in range(_DEADLOCK_ATTEMPTS - 1):
+        result = statement()
+        if result["OK"] or not any(number in result["Message"] for number in _DEADLOCK_ERRORS):
+            break
+    else:
+        result = statement()
+    returnValueOrRaise(result)
+
+
+def _placeholders(values: Sequence[object]) -> str:
+    return ", ".join(["%s"] * len(values))
