@@ -11,8 +11,7 @@ from JUNODIRAC.Core.Domain.LedgerRecords import AlertRecord
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Logic.IngestWatch import ConflictSign, LedgerSigns, RateSign
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
-from JUNODIRAC.RawDataSystem.DB.LedgerGaps import LedgerGaps
-from JUNODIRAC.RawDataSystem.DB.LedgerIngest import LedgerIngest
+from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
 
 _NAMES = 5
 # a sweep looks at the directories of the last days; what it found in older ones is not looked at again by itself
@@ -21,11 +20,8 @@ _KEY_CHARS = 190
 _BETWEEN = ": "
 
 
-class LedgerWatch(LedgerIngest, LedgerGaps):
+class LedgerWatch(RawDataDB):
     """Implements :class:`JUNODIRAC.Core.Logic.AlertBook.AlertStore`. Every method may raise TemporaryFailure."""
-
-    def __init__(self, parentLogger: Any = None) -> None:
-        super().__init__("RawDataDB", "RawData/RawDataDB", parentLogger=parentLogger)
 
     # ---- signs
 

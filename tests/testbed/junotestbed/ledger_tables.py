@@ -1,48 +1,58 @@
-"""Whether the ledger of a state folder is one that this version can work with."""
+"""Brings the ledger of a state folder that an older version made to the tables of this one."""
 
 from __future__ import annotations
 
-import re
+from junotestbed.settings import Settings, TestbedError
+from junotestbed.shell import run
 
-from junotestbed.settings import SOURCE_DIR, Settings, TestbedError
-
-_SQL = SOURCE_DIR / "JUNODIRAC/RawDataSystem/DB/RawDataDB.sql"
-
-
-def wanted_tables(sql: str) -> dict[str, set[str]]:
-    """Columns by table, as the statements of a schema make them."""
-    tables = re.findall(r"CREATE TABLE IF NOT EXISTS `(\w+)` \((.*?)^\)", sql, re.DOTALL | re.MULTILINE)
-    return {name: set(re.findall(r"^  `(\w+)` ", body, re.MULTILINE)) for name, body in tables}
+_DATABASE = "RawDataDB"
 
 
-def existing_tables(settings: Settings) -> dict[str, set[str]]:
+def lacking(settings: Settings) -> list[str]:
+    """Tables, columns and values that this version works with and the ledger does not have, in words."""
     import MySQLdb
+
+    from JUNODIRAC.RawDataSystem.DB.LedgerSchema import missingFrom, schemaText, wantedColumns
 
     connection = MySQLdb.connect(
         host="127.0.0.1", port=settings.port("mariadb"), user="Dirac", passwd=settings.choices.database_password
     )
-    found: dict[str, set[str]] = {}
     try:
         cursor = connection.cursor()
-        cursor.execute("SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'RawDataDB'")
-        for table, column in cursor.fetchall():
-            found.setdefault(table, set()).add(column)
+        columns = "TABLE_NAME, COLUMN_NAME, COLUMN_TYPE"
+        cursor.execute(f"SELECT {columns} FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s", (_DATABASE,))
+        return missingFrom(cursor.fetchall(), wantedColumns(schemaText()))
     finally:
         connection.close()
-    return found
 
 
-def missing_tables(settings: Settings) -> list[str]:
-    """Tables of this version that the ledger does not have; ``dirac-install-db`` makes them.
+def upgrade(settings: Settings) -> bool:
+    """Run the package's own upgrade, if the ledger needs it.
 
-    :raises TestbedError: if one that it has lacks columns, which nothing adds
+    :returns: whether anything was done
+    :raises TestbedError: if it does not help; names the way out
     """
-    wanted, existing = wanted_tables(_SQL.read_text()), existing_tables(settings)
-    for table in wanted.keys() & existing.keys():
-        lacking = sorted(wanted[table] - existing[table])
-        if lacking:
-            raise TestbedError(
-                f"{settings.run} was made by an older version: table {table} of RawDataDB has no column {', '.join(lacking)}, "
-                "and nothing adds it: run 'scripts/testbed wipe', which deletes all of this state, and 'scripts/testbed up'"
-            )
-    return sorted(wanted.keys() - existing.keys())
+    before = lacking(settings)
+    if not before:
+        return False
+    from JUNODIRAC.RawDataSystem.DB.LedgerSchema import schemaText
+
+    # the socket's root: the account of DIRAC may not need all rights that an upgrade needs
+    client = ["mariadb", f"--socket={settings.mysql_socket}", "--user=root", _DATABASE]
+    env = settings.environment() | {"MYSQL_PWD": settings.choices.database_root_password}
+    try:
+        for name in ("RawDataDB.sql", "RawDataDB-upgrade.sql"):
+            run(client, env=env, stdin=schemaText(name))
+        still = lacking(settings)
+    except TestbedError as error:
+        raise _beyond_help(settings, before, str(error)) from None
+    if still:
+        raise _beyond_help(settings, still, "the upgrade does not add it")
+    return True
+
+
+def _beyond_help(settings: Settings, lacks: list[str], why: str) -> TestbedError:
+    return TestbedError(
+        f"{settings.run} was made by another version: its {_DATABASE} lacks {', '.join(lacks)}. {why}\n"
+        "'scripts/testbed wipe' deletes all of this state, and 'scripts/testbed up' makes it anew"
+    )

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from junotestbed import components
+from junotestbed import components, ledger_tables
 from junotestbed.certificates import make_certificates
 from junotestbed.dirac_server import DiracServer
 from junotestbed.infrastructure import Infra, Network, define_all, make_topics
-from junotestbed.ledger_tables import missing_tables
 from junotestbed.settings import Settings, TestbedError
 from junotestbed.shell import wait_for
 from junotestbed.supervision import dirac_tree, infra_tree, kill_leftovers, leftovers
@@ -74,13 +73,14 @@ class Testbed:
         """Start DIRAC; what a new state folder, or one of an older version, does not have yet is installed."""
         server = self.server
         own_services = [c for c in components.OWN if c.kind == "service"]
-        tables = missing_tables(self.settings) if server.installed else []
+        if server.installed and ledger_tables.upgrade(self.settings):
+            self.say("the ledger was brought to the tables of this version")
         if server.missing(components.STOCK):
             self.dirac.start()
             server.install_stock(self.say)
         self.dirac.start()
         self._wait_dirac(components.CONFIGURATION_SERVER, *[c for c in components.STOCK if c.kind == "service"])
-        if tables or server.missing(components.OWN):
+        if server.missing(components.OWN):
             if server.installed:
                 # it only knows the agents and services that were there when it started
                 administrator = next(c for c in components.STOCK if c.name == "SystemAdministrator")

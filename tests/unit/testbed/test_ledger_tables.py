@@ -4,42 +4,58 @@ from __future__ import annotations
 
 import pytest
 from junotestbed import ledger_tables
-from junotestbed.ledger_tables import missing_tables, wanted_tables
+from junotestbed.ledger_tables import upgrade
 from junotestbed.settings import Settings, TestbedError
 
 pytestmark = pytest.mark.unit
 
 
 @pytest.fixture
-def wanted() -> dict[str, set[str]]:
-    return wanted_tables(ledger_tables._SQL.read_text())
+def settings(tmp_path, monkeypatch) -> Settings:
+    monkeypatch.setenv("JUNO_TESTBED_PORT_BASE", "23000")
+    made = Settings(tmp_path / "state")
+    made.choose(False)
+    return made
 
 
 @pytest.fixture
-def ledger(monkeypatch, wanted) -> dict[str, set[str]]:
-    tables = {name: set(columns) for name, columns in wanted.items()}
-    monkeypatch.setattr(ledger_tables, "existing_tables", lambda _settings: tables)
-    return tables
+def client(monkeypatch) -> list[str]:
+    """The statements that were sent to the database."""
+    sent: list[str] = []
+    monkeypatch.setattr(ledger_tables, "run", lambda _command, env, stdin: sent.append(stdin))
+    return sent
 
 
-def test_every_table_of_the_schema_is_seen_with_its_columns(wanted):
-    assert len(wanted) == ledger_tables._SQL.read_text().count("CREATE TABLE")
-    assert {"FileID", "State", "ClosedTime"} <= wanted["Files"]
-    assert not any("KEY" in column for columns in wanted.values() for column in columns)
-    assert wanted["Runs"] == {"RunNumber", "DirectoryID"}
+def ledgerLacks(monkeypatch, *answers: list[str]) -> None:
+    remaining = list(answers)
+    monkeypatch.setattr(ledger_tables, "lacking", lambda _settings: remaining.pop(0))
 
 
-def test_a_ledger_of_this_version_lacks_nothing(ledger, tmp_path):
-    assert missing_tables(Settings(tmp_path)) == []
+def test_a_ledger_of_this_version_is_left_alone(settings, client, monkeypatch):
+    ledgerLacks(monkeypatch, [])
+    assert not upgrade(settings)
+    assert client == []
 
 
-def test_tables_that_are_not_there_are_named_to_be_made(ledger, tmp_path):
-    del ledger["Sweeps"], ledger["Alerts"]
-    assert missing_tables(Settings(tmp_path)) == ["Alerts", "Sweeps"]
+def test_an_older_ledger_gets_the_missing_tables_first_and_then_the_missing_columns(settings, client, monkeypatch):
+    ledgerLacks(monkeypatch, ["table Alerts", "column Files.WaitingTime"], [])
+    assert upgrade(settings)
+    assert ["CREATE TABLE" in client[0], "ALTER TABLE" in client[1]] == [True, True]
 
 
-def test_a_table_without_a_column_is_refused_with_its_name_and_the_command(ledger, tmp_path):
-    ledger["Files"].remove("WaitingTime")
-    with pytest.raises(TestbedError, match="Files.*WaitingTime.*scripts/testbed wipe") as refused:
-        missing_tables(Settings(tmp_path))
-    assert str(tmp_path) in str(refused.value)
+def test_what_an_upgrade_does_not_bring_is_named_with_the_command_that_helps(settings, client, monkeypatch):
+    ledgerLacks(monkeypatch, ["column Files.New"], ["column Files.New"])
+    with pytest.raises(TestbedError, match="(?s)column Files.New.*scripts/testbed wipe") as refused:
+        upgrade(settings)
+    assert str(settings.run) in str(refused.value)
+
+
+def test_an_upgrade_that_fails_says_why_and_which_command_helps(settings, monkeypatch):
+    ledgerLacks(monkeypatch, ["column Files.New"])
+
+    def fails(*_command, **_arguments):
+        raise TestbedError("Duplicate entry")
+
+    monkeypatch.setattr(ledger_tables, "run", fails)
+    with pytest.raises(TestbedError, match="(?s)Duplicate entry.*scripts/testbed wipe"):
+        upgrade(settings)
