@@ -200,7 +200,8 @@ FIRST_SCHEMA = Path(__file__).parents[1] / "data/ledger/first-schema.sql"
 OLD_ROWS = """
 INSERT INTO `Blocks` VALUES (1, 'Raw', '20230302', NULL, 'Known', '2023-03-02', NULL);
 INSERT INTO `Directories` VALUES (1, 1, '/juno/raw/0302', '2023-03-02');
-INSERT INTO `Files` (DirectoryID, FileName, State, Topic, KafkaPartition, KafkaOffset, RunNumber, AnnouncedTime, RegisteredTime) VALUES
+INSERT INTO `Files`
+  (DirectoryID, FileName, State, Topic, KafkaPartition, KafkaOffset, RunNumber, AnnouncedTime, RegisteredTime) VALUES
   (1, 'good', 'Registered', 'juno.raw', 0, 5, 12, '2023-03-02', '2023-03-02 01:00:00'),
   (1, 'bad', 'Quarantined', 'juno.raw', 0, 2, 13, '2023-03-02', NULL);
 INSERT INTO `Quarantine` (Topic, KafkaPartition, KafkaOffset, Type, FileID, Reason, Detail, Payload, Time) VALUES

@@ -12,7 +12,7 @@ RECORD = ClosableRecord(7, QuarantineState.OPEN, "ZeroSize", 1, "/juno/a.dat", F
 CLOSED = [state for state in QuarantineState if state is not QuarantineState.OPEN]
 
 
-@pytest.mark.parametrize(("state", "newState"), product(CLOSED, CLOSED))
+@pytest.mark.parametrize(("state", "newState"), list(product(CLOSED, CLOSED)))
 def test_a_closed_record_is_never_closed_again(state, newState):
     with pytest.raises(CannotClose, match=f"announcement 7 .* is {state} already"):
         fileChange(replace(RECORD, state=state), newState, ())
@@ -23,7 +23,7 @@ def test_no_record_is_opened_by_hand():
         fileChange(RECORD, QuarantineState.OPEN, ())
 
 
-@pytest.mark.parametrize(("newState", "fileState"), product(CLOSED, FileState))
+@pytest.mark.parametrize(("newState", "fileState"), list(product(CLOSED, FileState)))
 def test_a_file_changes_only_as_the_table_of_transitions_allows(newState, fileState):
     try:
         changed = fileChange(replace(RECORD, fileState=fileState), newState, ())
