@@ -23,12 +23,16 @@ class Round:
     :param leaders: by their keys, as the rest
     :param refused: why a leader goes into quarantine
     :param missing: why the storage could not confirm a leader, which may change
+    :param settled: names of files that were quarantined at once
+    :param postponed: those for which the ledger has to be asked again first
     """
 
     leaders: dict[str, Candidate] = field(default_factory=dict)
     followers: list[Candidate] = field(default_factory=list)
     refused: dict[str, tuple[Reason, str]] = field(default_factory=dict)
     missing: dict[str, tuple[Reason, str]] = field(default_factory=dict)
+    settled: dict[str, str] = field(default_factory=dict)
+    postponed: dict[str, list[Candidate]] = field(default_factory=dict)
 
     def carried(self) -> list[Candidate]:
         """Leaders that nothing was found against."""
@@ -61,10 +65,14 @@ class BatchState:
         self._recordedQuarantines = 0
 
     def addRegistered(self, candidate: Candidate) -> None:
-        """It was registered now."""
+        """It was registered now.
+
+        If a crash had left it behind, it stands for the message that the ledger names. That one will come again.
+        """
         self.registered.append(candidate.lfn)
         self._registeredBytes += candidate.sizeBytes or 0
-        self._say(Outcome.REGISTERED, candidate)
+        isAnothers = candidate.isUnfinished and not candidate.isOwnRow
+        self._say(Outcome.DUPLICATE if isAnothers else Outcome.REGISTERED, candidate)
 
     def addRepeated(self, candidate: Candidate) -> None:
         """It was registered before, and its message came again."""

@@ -53,9 +53,14 @@ class Candidate:
         return self.known is None or self.known.state in OPEN_TO_ANNOUNCEMENTS
 
     @property
+    def isUnfinished(self) -> bool:
+        """Whether a crash left the file behind between its row and its registration."""
+        return self.known is not None and self.known.state == FileState.ANNOUNCED
+
+    @property
     def isLeftOver(self) -> bool:
-        """Whether a crash left it behind after all its checks: the ledger has its row and its size."""
-        return self.known is not None and self.known.state == FileState.ANNOUNCED and self.sizeBytes is not None
+        """Whether a crash left the file behind after all its checks: the ledger has its row and its size."""
+        return self.isUnfinished and self.sizeBytes is not None
 
     @property
     def isOwnRow(self) -> bool:

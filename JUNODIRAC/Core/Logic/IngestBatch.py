@@ -99,20 +99,24 @@ class IngestBatch:
                 held.enter_context(self._ledger.holdBlocks(blocks))
 
     def _finish(self, deliveries: Sequence[Delivery], state: BatchState, watch: Stopwatch) -> None:
-        """Make the end of each message durable, then tell it."""
+        """Make the end of each message durable, then tell it.
+
+        A message that waited is forgotten last: Kafka does not bring it again, so this alone makes a crash before it harmless.
+        """
         with watch.stage("ledger"):
             quarantines = state.takeQuarantines()
             if quarantines:
                 self._ledger.recordQuarantined(quarantines)
-            ended = state.noLongerWaiting()
-            if ended:
-                self._ledger.endWaiting(ended)
             newMessages = sum(delivery.since is None for delivery in deliveries)
             self._ledger.recordCounts(self._policy.typeName, state.counts(newMessages))
         statuses = [state.statuses[position] for each in deliveries if (position := each.message.position) in state.statuses]
         if statuses:
             with watch.stage("status"):
                 self._announcer.send(statuses, state.deadLetters)
+        ended = state.noLongerWaiting()
+        if ended:
+            with watch.stage("ledger"):
+                self._ledger.endWaiting(ended)
 
     # ---- messages that make the program fail, see Isolation
 

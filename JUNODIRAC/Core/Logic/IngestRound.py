@@ -109,7 +109,7 @@ class IngestRound:
         missing = [(current.leaders[key], finding) for key, finding in current.missing.items()]
         for key, finding in current.refused.items():
             state.addQuarantined(current.leaders[key].quarantined(*finding))
-        deferred: list[Candidate] = []
+        deferred = [candidate for candidates in current.postponed.values() for candidate in candidates]
         retried: set[str] = set()
         for follower in current.followers:
             key, leader = follower.key, current.leaders[follower.key]

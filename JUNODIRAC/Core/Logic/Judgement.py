@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.Reason import Reason
@@ -39,7 +39,7 @@ class Judgement:
         return self._ledger.findQuarantined(doubtful) if doubtful else {}
 
     def judge(
-        self, candidates: Iterable[Candidate], quarantinedBefore: Mapping[Position, tuple[Reason, str]], state: BatchState
+        self, candidates: Sequence[Candidate], quarantinedBefore: Mapping[Position, tuple[Reason, str]], state: BatchState
     ) -> Round:
         """Leaders are new files, files left over from a crash, and those that were given up and are announced again.
 
@@ -47,14 +47,22 @@ class Judgement:
         may not have heard of it.
         """
         current = Round()
+        # files that a crash left behind, and whose own message is in the batch: it goes before those that came before it
+        unfinished = {each.key for each in candidates if each.isOwnRow and each.isUnfinished}
         for candidate in candidates:
             before = quarantinedBefore.get(candidate.message.position) if quarantinedBefore else None
             if before is not None:
                 state.addQuarantinedBefore(candidate, *before)
             elif candidate.key in current.leaders:
                 current.followers.append(candidate)
-            elif not self._isSettled(candidate, state):
-                current.leaders[candidate.key] = candidate
+            elif (unfinished or current.settled) and _mustAskAgain(candidate, current, unfinished):
+                current.postponed.setdefault(candidate.key, []).append(candidate)
+            else:
+                unfinished.discard(candidate.key)
+                if self._isSettled(candidate, state):
+                    current.settled[candidate.key] = candidate.lfn
+                else:
+                    current.leaders[candidate.key] = candidate
         return current
 
     def _isSettled(self, candidate: Candidate, state: BatchState) -> bool:
@@ -75,6 +83,16 @@ class Judgement:
                 state.addQuarantined(candidate.quarantined(*wrongSize))
                 return True
         return False
+
+
+def _mustAskAgain(candidate: Candidate, current: Round, unfinished: set[str]) -> bool:
+    """Whether the ledger will know more of the file after this round, by a message that goes before this one.
+
+    Either a crash left the file of that message behind; or the names differ in case alone, and the other one gets the row.
+    """
+    if candidate.key in unfinished:
+        return not (candidate.isOwnRow and candidate.isUnfinished)
+    return candidate.key in current.postponed or current.settled.get(candidate.key, candidate.lfn) != candidate.lfn
 
 
 def _conflictWithRow(candidate: Candidate) -> str:

@@ -233,7 +233,7 @@ class Ledger(Protocol):
         """Waiting messages of these partitions whose next time has come, oldest first."""
 
     def endWaiting(self, positions: Sequence[tuple[str, int, int]]) -> None:
-        """Forget messages that wait no longer, because their outcome is recorded."""
+        """Forget messages that wait no longer, because their outcome is recorded and told."""
 
     def recordQuarantined(self, items: Sequence[QuarantinedMessage]) -> None:
         """Keep each message byte for byte with its reason; the row of its file is Quarantined if it was Announced or Waiting.

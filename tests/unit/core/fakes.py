@@ -48,12 +48,12 @@ def raw_policy(**options: str) -> TypePolicy:
     return TypePolicy.fromOptions("Raw", {**RAW_OPTIONS, "StorageCheck": "None", "GraceSeconds": "0", **options})
 
 
-def raw_name(sequence: int) -> str:
-    return f"Daq.1207.Physics.global.ds-1.20230302101530.{sequence}.dat"
+def raw_name(sequence: int, stream: str = "global") -> str:
+    return f"Daq.1207.Physics.{stream}.ds-1.20230302101530.{sequence}.dat"
 
 
-def lfn_of(sequence: int, day: str = "0302") -> str:
-    return f"/juno/raw/2023/{day}/{raw_name(sequence)}"
+def lfn_of(sequence: int, day: str = "0302", stream: str = "global") -> str:
+    return f"/juno/raw/2023/{day}/{raw_name(sequence, stream)}"
 
 
 def announcement(sequence: int = 1, day: str = "0302", **fields: object) -> dict[str, object]:
@@ -207,6 +207,8 @@ class FakeLedger:
         assert items
         with self.steps.call("recordQuarantined"):
             for item in items:
+                self._refuse_poison(item.file)  # before anything is written: it is a transaction
+            for item in items:
                 position = item.message.position
                 if position not in self.quarantine:
                     self.quarantine[position] = item
@@ -259,14 +261,17 @@ class FakeLedger:
 
     def _write(self, entry: LedgerEntry) -> None:
         lfn = entry.file.lfn
-        if lfn in self.poison:
-            raise ValueError(f"cannot write {lfn}")
+        self._refuse_poison(entry.file)
         assert (entry.file.typeName, entry.file.block) in self.held or not self.held, f"{lfn} is written without its lock"
         old = self.rows_by_key.get(key_of(lfn))
         assert old is None or old.file.lfn == lfn, "two names for one row"
         if old is None or old.state != entry.state:
             checkTransition(lfn, old.state if old else None, entry.state)
         self.rows_by_key[key_of(lfn)] = entry
+
+    def _refuse_poison(self, file: RawFile | None) -> None:
+        if file is not None and file.lfn in self.poison:
+            raise ValueError(f"cannot write {file.lfn}")
 
     def _ensure_directories(self, files: Iterable[RawFile]) -> None:
         wanted = {file.directory: (file.typeName, file.block) for file in files}
@@ -421,6 +426,28 @@ class World:
         """Later: what is due then is tried again."""
         self.now += timedelta(seconds=seconds)
         return self.receiver().run([], self.now, self.due(limit))
+
+    def check_truth(self, messages: Iterable[Message]) -> None:
+        """Each message has one end, the ledger knows it, and the last status message says it."""
+        last = self.announcer.last()
+        registered = {lfn for lfn, row in self.ledger.rows.items() if row.state == FileState.REGISTERED}
+        for message in messages:
+            position = message.position
+            status = last[position][0] if position in last else ""
+            assert status in ("Registered", "Duplicate", "Quarantined", "")
+            assert (position in self.ledger.waiting) == (status == "")
+            if status == "Quarantined":
+                assert position in self.ledger.quarantine
+            elif status:
+                file = self.announcer.said[position][-1].file
+                assert file is not None
+                assert file.lfn in registered
+        assert not [lfn for lfn, row in self.ledger.rows.items() if row.state == FileState.ANNOUNCED], "stuck"
+        attached = [set(self.transformations.files[number]) for number in range(len(self.transformations.names))]
+        for lfn in registered:
+            assert lfn in self.catalogue.files
+            block = self.ledger.blocks["Raw", self.ledger.rows[lfn].file.block]
+            assert all(lfn in attached[number] for number in block.transfers.values())
 
     def due(self, limit: int = 1000) -> list[WaitingMessage]:
         return self.ledger.dueWaiting("juno.raw", [0], self.now, limit)

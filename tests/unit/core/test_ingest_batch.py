@@ -6,20 +6,16 @@ import itertools
 
 import pytest
 from fakes import Killed, World, announcement, messages_of, raw_name, raw_policy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from fakes import lfn_of as lfn
 
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.Reason import Reason
+from JUNODIRAC.Core.Logic.IngestBatch import IngestBatch
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 
 pytestmark = pytest.mark.unit
 
 DAY = "/juno/raw/2023/0302"
-
-
-def lfn(sequence: int, day: str = "0302") -> str:
-    return f"/juno/raw/2023/{day}/{raw_name(sequence)}"
 
 
 def mixed_batch() -> list[object]:
@@ -102,13 +98,8 @@ def test_replaying_all_messages_changes_nothing() -> None:
     summary = world.run(batch)
     assert world.snapshot() == before
     assert summary.blocksOpened == 0
-    assert summary.registered == 0
-
-
-def steps_of_an_undisturbed_run() -> int:
-    world = prepared_world()
-    world.run(messages_of(mixed_batch()))
-    return world.steps.count
+    assert (summary.registered, summary.waiting) == (0, 0)
+    assert summary.messages == len(batch) == summary.repeated + summary.duplicates + sum(summary.quarantined.values())
 
 
 @pytest.mark.parametrize("error", [Killed, TemporaryFailure])
@@ -125,54 +116,8 @@ def test_death_at_any_step_costs_a_repetition_and_nothing_else(error: type[Excep
         with pytest.raises(error):
             world.run(batch)
         world.run(batch)
+        world.check_truth(batch)
         assert world.snapshot() == undisturbed.snapshot(), f"killed at step {step}, after {world.steps.calls}"
-
-
-SEQUENCES = st.integers(1, 3)
-CONTENTS = st.one_of(
-    st.builds(
-        lambda sequence, day, checksum, size: announcement(sequence, day, Checksum=checksum, FileSize=size),
-        SEQUENCES,
-        st.sampled_from(["0302", "0303"]),
-        st.sampled_from(["00000001", "00000002", "bad"]),
-        st.sampled_from([None, 0, 10, 20]),
-    ),
-    st.just(b"junk"),
-)
-
-
-@settings(max_examples=500)
-@given(
-    contents=st.lists(CONTENTS, max_size=12),
-    cuts=st.lists(st.integers(1, 6), max_size=12),
-    kills=st.lists(st.integers(1, 60), max_size=3),
-    on_storage=st.dictionaries(SEQUENCES, st.sampled_from([0, 10, 20])),
-    refused=st.sets(st.tuples(SEQUENCES, st.sampled_from(["00000001", "00000002"])), max_size=2),
-)
-def test_the_end_does_not_depend_on_where_batches_are_cut_or_who_died(contents, cuts, kills, on_storage, refused) -> None:
-    def world() -> World:
-        made = World()
-        made.storage.files = {lfn(sequence): (size, "") for sequence, size in on_storage.items()}
-        made.catalogue.refused = {(lfn(sequence), checksum) for sequence, checksum in refused}
-        return made
-
-    messages = messages_of(contents)
-    one_by_one = world()
-    for message in messages:
-        one_by_one.run([message])
-
-    disturbed = world()
-    remaining, lengths, deaths = messages, iter(cuts), list(kills)
-    while remaining:
-        batch = remaining[: next(lengths, 12)]
-        disturbed.steps.count, disturbed.steps.kill_at = 0, deaths.pop() if deaths else None
-        try:
-            disturbed.run(batch)
-        except Killed:
-            lengths = itertools.chain([len(batch)], lengths)
-            continue
-        remaining = remaining[len(batch) :]
-    assert disturbed.snapshot() == one_by_one.snapshot()
 
 
 def test_a_bad_announcement_never_takes_away_a_registered_file() -> None:
@@ -225,6 +170,106 @@ def test_a_destination_added_later_is_opened_with_the_next_file_and_only_once() 
     transfers = world.snapshot()["transfers"]
     assert transfers["Commissioning-20230302-CNAF-STORM"] == [lfn(1), lfn(2), lfn(3)]
     assert transfers["Commissioning-20230302-JINR-EOS"] == [lfn(2), lfn(3)]
+
+
+def test_names_that_differ_in_case_alone_are_a_conflict_whether_in_one_batch_or_in_two() -> None:
+    first, second = announcement(1), announcement(1, FileName=raw_name(1, "GLOBAL"))
+    together, apart = World(), World()
+    together.run(messages_of([first, second]))
+    apart.run(messages_of([first]))
+    summary = apart.run(messages_of([second], start=1))
+    assert summary.quarantined == {Reason.CONFLICT: 1}
+    assert "ignore case" in summary.quarantinedMessages[0].detail
+    assert lfn(1) in summary.quarantinedMessages[0].detail
+    assert together.snapshot() == apart.snapshot()
+
+
+def test_files_of_a_directory_that_has_another_block_are_quarantined_and_the_rest_goes_on() -> None:
+    world = World()
+    world.ledger.directories[DAY] = ("Raw", "2023")
+    summary = world.run(messages_of([announcement(1), announcement(2, day="0303"), announcement(1), announcement(3, FileSize=5)]))
+    assert summary.registeredFiles == (lfn(2, "0303"),)
+    assert summary.quarantined == {Reason.BAD_PATH: 3}
+    assert "belongs to Raw/2023" in summary.quarantinedMessages[0].detail
+
+
+def test_a_file_that_the_transformation_system_refuses_is_quarantined_with_what_it_said() -> None:
+    world = World()
+    world.transformations.refused = {lfn(1)}
+    summary = world.run(messages_of([announcement(1), announcement(2)]))
+    assert summary.registeredFiles == (lfn(2),)
+    assert summary.quarantined == {Reason.CATALOGUE_REFUSED: 1}
+    assert "Transformation System refused it: not attached" in summary.quarantinedMessages[0].detail
+    world.transformations.refused = set()
+    assert world.run(messages_of([announcement(1)], start=2)).registeredFiles == (lfn(1),)
+
+
+@pytest.mark.parametrize("state", [FileState.WAIVED, FileState.DROPPED])
+def test_a_given_up_file_is_taken_up_by_a_good_announcement_and_left_by_a_bad_one(state: FileState) -> None:
+    world = World()
+    world.run(messages_of([announcement(1, FileSize=0)]))
+    world.ledger.close(lfn(1), state)
+    assert world.run(messages_of([announcement(1, FileSize=0)], start=1)).quarantined == {Reason.ZERO_SIZE: 1}
+    assert world.ledger.rows[lfn(1)].state == state
+    assert world.run(messages_of([announcement(1)], start=2)).registeredFiles == (lfn(1),)
+    assert world.ledger.rows[lfn(1)].state == FileState.REGISTERED
+
+
+def test_offsets_may_be_committed_after_a_run_because_all_was_said_before() -> None:
+    world = World()
+    world.announcer.away = True
+    batch = messages_of([announcement(1), b"{", announcement(1)])
+    with pytest.raises(TemporaryFailure):
+        world.run(batch)
+    assert world.ledger.rows[lfn(1)].state == FileState.REGISTERED  # durable before anybody hears of it
+    world.announcer.away = False
+    world.run(batch)
+    last = world.announcer.last()
+    assert [last[message.position][0] for message in batch] == ["Registered", "Quarantined", "Duplicate"]
+
+
+def test_a_status_message_names_file_and_reason() -> None:
+    world = World()
+    world.run(messages_of([announcement(1), announcement(2, FileSize=0), announcement(3, FileName="x.dat"), b"{"]))
+    said = [statuses[0] for statuses in world.announcer.said.values()]
+    assert [(status.status, status.reason, status.fileName) for status in said] == [
+        ("Registered", None, raw_name(1)),
+        ("Quarantined", Reason.ZERO_SIZE, raw_name(2)),
+        ("Quarantined", Reason.BAD_NAME, "x.dat"),
+        ("Quarantined", Reason.UNDECODABLE, ""),
+    ]
+    assert [status.file.lfn if status.file else "" for status in said] == [lfn(1), lfn(2), "", ""]
+    assert "0 bytes" in said[1].detail
+
+
+def test_only_messages_of_which_no_announcement_was_read_are_dead_letters() -> None:
+    world = World()
+    bad = [b"\xff", announcement(1, Checksum="x"), announcement(2, FileName=None), announcement(3, FileName="x.dat"),
+           announcement(4, FileSize=0), announcement(5)]  # fmt: skip
+    world.run(messages_of(bad))
+    assert sorted(offset for _, _, offset in world.announcer.dead) == [0, 1, 2]
+    assert world.announcer.dead["juno.raw", 0, 0][0].message.payload == b"\xff"
+
+
+def test_the_rates_count_what_is_new_and_not_what_came_again() -> None:
+    world = World()
+    batch = messages_of([announcement(1), announcement(1), announcement(2, FileSize=0)])
+    world.run(batch)
+    world.run(batch)
+    first, again = world.ledger.counts
+    assert (first.messages, first.registered, first.duplicates, first.quarantined, first.registeredBytes) == (3, 1, 1, 1, 1001)
+    assert (again.messages, again.registered, again.quarantined, again.registeredBytes) == (3, 0, 0, 0)
+
+
+def test_the_time_of_a_batch_is_told_by_stage() -> None:
+    world = World(raw_policy(StorageCheck="Size"))
+    world.store(announcement(1))
+    ticks = itertools.count()
+    receiver = IngestBatch(world.policy, world.ledger, world.catalogue, world.transformations, world.storage, world.announcer,
+                           clock=lambda: float(next(ticks)))  # fmt: skip
+    seconds = receiver.run(messages_of([announcement(1)]), world.now).seconds
+    assert set(seconds) == {"decode", "lock", "ledger", "storage", "blocks", "catalogue", "transfers", "status"}
+    assert all(value > 0 for value in seconds.values())
 
 
 def test_a_block_never_has_two_directories() -> None:
