@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -19,7 +20,15 @@ _DEFAULTS = {
     "topic.metadata.refresh.interval.ms": 10_000,
     # librdkafka writes to stderr; what it has to say comes as errors too, and those we log
     "log_level": 2,
+    # What is fetched ahead is bounded: librdkafka's own limits are 64 MB of messages and 50 MB an answer
+    "queued.min.messages": 10_000,
+    "queued.max.messages.kbytes": 8_192,
+    "fetch.max.bytes": 4_194_304,
+    "max.partition.fetch.bytes": 1_048_576,
 }
+# Announcements have some hundred bytes. If they are huge, the batch is cut, so that it fits into memory several times over.
+_MAX_BATCH_BYTES = 16_000_000
+_MESSAGES_AT_ONCE = 200
 _HARMLESS = frozenset({KafkaError._PARTITION_EOF, KafkaError._MAX_POLL_EXCEEDED})
 _NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 _PROBE_SECONDS = 5.0
@@ -44,12 +53,15 @@ class KafkaSource:
         groupID: str,
         options: Mapping[str, str] | None = None,
         consumerFactory: Callable[[dict[str, Any]], Any] = Consumer,
+        now: Callable[[], float] = monotonic,
     ) -> None:
+        self._now = now
         self._topic = topic
         self._component = f"Kafka at {brokers}"
         self._log = gLogger.getSubLogger("KafkaSource")
         self._trouble = ""
         self._topicMissing = False
+        self._owned: frozenset[int] = frozenset()
         self._uncommitted: set[tuple[str, int, int]] = set()
         self._early: list[Message] = []
         self._paused: set[tuple[str, int]] = set()
@@ -62,11 +74,18 @@ class KafkaSource:
             "error_cb": self._onError,
         }
         self._consumer = consumerFactory(configuration)
-        self._consumer.subscribe([topic], on_revoke=self._onRevoke, on_lost=self._onRevoke)
+        self._consumer.subscribe([topic], on_assign=self._onAssign, on_revoke=self._onRevoke, on_lost=self._onRevoke)
 
-    def consumeBatch(self, maxMessages: int, timeoutSeconds: float) -> list[Message]:
-        """Up to ``maxMessages``, waiting at most ``timeoutSeconds`` for them to fill up.
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that are ours now. May be asked from any thread."""
+        return self._owned
 
+    def consumeBatch(self, maxMessages: int, fillSeconds: float, idleSeconds: float) -> list[Message]:
+        """Up to ``maxMessages``, fewer if they are huge.
+
+        :param fillSeconds: longest wait for others after the first message
+        :param idleSeconds: longest wait for the first message
         :raises TemporaryFailure: if there are none and the brokers do not answer
         """
         if self._paused:
@@ -74,20 +93,39 @@ class KafkaSource:
             self._consumer.resume([TopicPartition(*partition) for partition in self._paused])
             self._paused = set()
         if self._trouble:
-            self._probe(min(_PROBE_SECONDS, max(1.0, timeoutSeconds)))
+            self._probe(min(_PROBE_SECONDS, max(1.0, idleSeconds)))
         messages, self._early = self._early, []
-        if len(messages) < maxMessages:
-            try:
-                raw = self._consumer.consume(maxMessages - len(messages), timeoutSeconds)
-            except KafkaException as exc:
-                self._early = messages
-                raise TemporaryFailure(self._component, str(exc)) from exc
-            messages += self._keep(raw)
+        try:
+            self._fill(messages, maxMessages, fillSeconds, idleSeconds)
+        except KafkaException as exc:
+            self._early = messages
+            raise TemporaryFailure(self._component, str(exc)) from exc
         # a rebalance inside consume() may have taken what stood in the list before it
         messages = self.stillOwned(messages)
         if not messages and self._trouble:
             raise TemporaryFailure(self._component, self._trouble)
         return messages
+
+    def _fill(self, messages: list[Message], maxMessages: int, fillSeconds: float, idleSeconds: float) -> None:
+        """Add what comes: the first message ends the long wait, so that one that comes alone is not kept waiting."""
+        sizeBytes = sum(len(message.payload) for message in messages)
+        if not messages:
+            first = self._keep(self._consumer.consume(1, idleSeconds))
+            messages += first
+            if not first:
+                return
+            sizeBytes = len(first[0].payload)
+        end = self._now() + fillSeconds
+        while len(messages) < maxMessages and sizeBytes < _MAX_BATCH_BYTES:
+            # few at once where they are huge, since a call cannot be told to stop at a number of bytes
+            fitting = max(1, int((_MAX_BATCH_BYTES - sizeBytes) * len(messages) / max(1, sizeBytes)))
+            wanted = min(maxMessages - len(messages), _MESSAGES_AT_ONCE, fitting)
+            raw = self._consumer.consume(wanted, max(0.0, end - self._now()))
+            more = self._keep(raw)
+            messages += more
+            sizeBytes += sum(len(message.payload) for message in more)
+            if len(raw) < wanted:
+                return
 
     def keepAlive(self) -> None:
         """Stay a member of the group without taking messages, while a batch waits to be tried again.
@@ -104,7 +142,7 @@ class KafkaSource:
 
     def stillOwned(self, messages: Sequence[Message]) -> list[Message]:
         """Those messages whose partition was not taken from us since they came; the others come again, to its new owner."""
-        return [message for message in messages if _position(message) in self._uncommitted]
+        return [message for message in messages if message.position in self._uncommitted]
 
     def commit(self, messages: Sequence[Message]) -> None:
         """Commit the offsets after these messages, and wait until the brokers have them.
@@ -124,7 +162,7 @@ class KafkaSource:
                     raise TemporaryFailure(self._component, f"offset of {confirmed.topic}: {confirmed.error}")
         except KafkaException as exc:
             raise TemporaryFailure(self._component, f"offsets not committed: {exc}") from exc
-        self._uncommitted.difference_update(_position(message) for message in messages)
+        self._uncommitted.difference_update(message.position for message in messages)
 
     def close(self) -> None:
         """Leave the group, so that another member takes over at once."""
@@ -141,7 +179,7 @@ class KafkaSource:
                 continue
             self._topicMissing = False
             message = Message(item.topic(), item.partition(), item.offset(), item.value() or b"", item.key())
-            self._uncommitted.add(_position(message))
+            self._uncommitted.add(message.position)
             messages.append(message)
         return messages
 
@@ -168,11 +206,11 @@ class KafkaSource:
             raise TemporaryFailure(self._component, f"{self._trouble}: {exc.args[0].str()}") from exc
         self._trouble = ""
 
+    def _onAssign(self, _consumer: Any, partitions: Sequence[Any]) -> None:
+        self._owned |= {partition.partition for partition in partitions}
+
     def _onRevoke(self, _consumer: Any, partitions: Sequence[Any]) -> None:
+        self._owned -= {partition.partition for partition in partitions}
         taken = {(partition.topic, partition.partition) for partition in partitions}
         self._uncommitted = {position for position in self._uncommitted if position[:2] not in taken}
         self._early = self.stillOwned(self._early)
-
-
-def _position(message: Message) -> tuple[str, int, int]:
-    return (message.topic, message.partition, message.offset)

@@ -1,103 +1,245 @@
-"""The storage element where announced files arrive."""
+"""The storage element where announced files arrive: what it has, asked quickly and with patience that ends."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from datetime import datetime
+from time import monotonic
+from typing import Any, TypeVar
 
-from DIRAC.Core.Utilities.List import breakListIntoChunks
+from JUNODIRAC.Core.Logic.Ports import StoredFile, TemporaryFailure
+from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
+from JUNODIRAC.RawDataSystem.Client.StorageAccess import DirectoryEntry, StorageAccess, StorageError
 
-from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+T = TypeVar("T")
 
-_FILES_PER_CALL = 20
-# XRootD's client tries for two minutes a connection, five times over, before it says that a server does not answer. The
-# receiver must be able to stop, and to stay in its consumer group, meanwhile. What the environment has already is kept.
-_XROOTD_PATIENCE = {
-    "XRD_CONNECTIONWINDOW": "15",  # seconds for a connection
-    "XRD_CONNECTIONRETRY": "1",  # attempts
-    "XRD_STREAMERRORWINDOW": "30",  # seconds until a server that failed is asked again
-    "XRD_REQUESTTIMEOUT": "60",  # seconds for an answer
-}
+# A listing costs per entry of the directory, a question per file. Measured on XRootD: 3 microseconds against 500.
+_LIST_FROM_FILES = 50
+_ENTRIES_PER_QUESTION = 50
+_REMEMBERED_DIRECTORIES = 100
+_NO_ANSWER = "no answer within {seconds:.3g} s"
 
 
 def _diracStorageElement(name: str, vo: str) -> Any:
-    """DIRAC's storage element; it keeps one for each thread, as gfal2 needs it."""
+    """DIRAC's storage element; it keeps one for each thread."""
     from DIRAC.Resources.Storage.StorageElement import StorageElement
 
     return StorageElement(name, vo=vo)
 
 
 class SourceStorage:
-    """Asks a storage element for the sizes of files, several at a time.
+    """Asks a storage element about files and directories, several questions at a time.
+
+    Where many files of one directory are asked for, the directory is listed instead.
 
     :param seName: name of the storage element
     :param vo: the VO for which it is asked
-    :param threads: how many calls run at the same time; each costs one round trip to the storage per file
-    :param storageElement: makes DIRAC's StorageElement for a name and a VO
+    :param threads: questions at the same time
+    :param checksumThreads: checksums at the same time; XRootD computes four at once and makes the others wait for seconds
+    :param timeoutSeconds: how long one call of :meth:`look` waits; what is not answered then is no answer
+    :param checkSeconds: how long it then takes to see whether the storage is there at all
     """
 
     def __init__(
-        self, seName: str, vo: str, threads: int = 8, storageElement: Callable[[str, str], Any] = _diracStorageElement
+        self,
+        seName: str,
+        vo: str,
+        threads: int = 16,
+        checksumThreads: int = 4,
+        timeoutSeconds: float = 60.0,
+        checkSeconds: float = 10.0,
+        storageElement: Callable[[str, str], Any] = _diracStorageElement,
+        access: StorageAccess | None = None,
     ) -> None:
-        for name, value in _XROOTD_PATIENCE.items():
-            os.environ.setdefault(name, value)
         self._seName = seName
+        self._component = f"storage {seName}"
         self._vo = vo
-        self._threads = max(1, threads)
+        self._timeoutSeconds = timeoutSeconds
+        self._checkSeconds = checkSeconds
         self._storageElement = storageElement
+        self._access = access or StorageAccess()
+        self._questions = ThreadPoolExecutor(max(1, threads), thread_name_prefix="storage")
+        self._checksums = ThreadPoolExecutor(max(1, checksumThreads), thread_name_prefix="checksum")
+        self._entryCounts: dict[str, int] = {}
 
-    def fileSizes(self, lfns: Sequence[str]) -> dict[str, int | None]:
-        """Size in bytes of each file, None for one that is not there.
+    # ---- what the receiver asks
 
-        :raises TemporaryFailure: if the storage does not answer for at least one of them
+    def look(self, lfns: Sequence[str], withChecksum: Collection[str] = ()) -> dict[str, StoredFile]:
+        """See :meth:`Ports.Storage.look`.
+
+        :raises TemporaryFailure: if it answers for none of them
+        :raises ServiceRefusal: if the storage cannot tell checksums at all
         """
-        sizes: dict[str, int | None] = {}
-        pieces = list(breakListIntoChunks(list(dict.fromkeys(lfns)), _FILES_PER_CALL))
-        if not pieces:
-            return sizes
-        with ThreadPoolExecutor(min(self._threads, len(pieces)), thread_name_prefix="fileSizes") as pool:
-            for found in pool.map(self._sizesOfChunk, pieces):
-                sizes.update(found)
-        return sizes
+        wanted = list(dict.fromkeys(lfns))
+        if not wanted:
+            return {}
+        deadline = monotonic() + self._timeoutSeconds
+        base = self._base(wanted[0])
+        found: dict[str, StoredFile] = {}
+        single: list[str] = []
+        for directory, members in _byDirectory(wanted).items():
+            listed = self._sizesByListing(base, directory, members, deadline)
+            found.update(listed)
+            single += [lfn for lfn in members if lfn not in listed]
+        found.update(self._askEach(self._questions, single, lambda lfn: self._sizeOf(base, lfn), deadline))
+        self._checkThatItAnswers(base, found)
+        present = [lfn for lfn in wanted if lfn in withChecksum and found[lfn].sizeBytes is not None]
+        summed = self._askEach(self._checksums, present, lambda lfn: self._checksumOf(base, lfn), deadline)
+        for lfn, answer in summed.items():
+            found[lfn] = replace(found[lfn], checksum=answer.checksum, failure=answer.failure)
+        return found
 
-    def _sizesOfChunk(self, lfns: list[str]) -> dict[str, int | None]:
+    # ---- what a sweep asks
+
+    def listDirectory(self, directory: str) -> dict[str, tuple[int, datetime]]:
+        """Size in bytes and time of the last change, UTC, of each file in a directory (an LFN), by name.
+
+        Directories in it are left out. A directory that is not there is empty.
+
+        :raises TemporaryFailure: if the storage does not answer
+        """
+        return {entry.name: (entry.sizeBytes, entry.modifiedTime) for entry in self._entries(directory) if entry.isFile}
+
+    def listDirectories(self, parent: str) -> list[str]:
+        """Names of the directories in a directory, in order; none if it is not there.
+
+        :raises TemporaryFailure: if the storage does not answer
+        """
+        return sorted(entry.name for entry in self._entries(parent) if entry.isDirectory)
+
+    def _entries(self, directory: str) -> list[DirectoryEntry]:
+        base = self._base(directory)
+        try:
+            return self._inTime(self._questions.submit(self._access.list, base + directory), self._timeoutSeconds)
+        except StorageError as error:
+            if not error.isNotThere:
+                raise TemporaryFailure(self._component, f"{directory}: {error}") from error
+            self._checkBase(base)
+            return []
+
+    # ---- sizes
+
+    def _sizesByListing(self, base: str, directory: str, lfns: list[str], deadline: float) -> dict[str, StoredFile]:
+        """Sizes of those of the files that a listing shows, if a listing is worth it."""
+        count = len(lfns)
+        if count < _LIST_FROM_FILES or self._entryCounts.get(directory, 0) > count * _ENTRIES_PER_QUESTION:
+            return {}
+        try:
+            entries = self._inTime(self._questions.submit(self._access.list, base + directory), deadline - monotonic())
+        except StorageError:
+            return {}  # what is wrong with it, each file will tell
+        if len(self._entryCounts) >= _REMEMBERED_DIRECTORIES:
+            self._entryCounts.clear()
+        self._entryCounts[directory] = len(entries)
+        sizes = {f"{directory}/{entry.name}": entry.sizeBytes for entry in entries if entry.isFile}
+        return {lfn: StoredFile(sizes[lfn]) for lfn in lfns if lfn in sizes}
+
+    def _sizeOf(self, base: str, lfn: str) -> StoredFile:
+        try:
+            return StoredFile(self._access.sizeBytes(base + lfn))
+        except StorageError as error:
+            return StoredFile(None, failure=str(error))
+
+    def _checksumOf(self, base: str, lfn: str) -> StoredFile:
+        try:
+            return StoredFile(None, self._access.checksum(base + lfn))
+        except StorageError as error:
+            if error.isNotSupported:
+                raise ServiceRefusal(
+                    self._component,
+                    f"it cannot tell checksums ({error}); make it, or set ChecksumCheck of the Type to Trust",
+                ) from error
+            return StoredFile(None, failure=f"its checksum could not be asked for: {error}")
+
+    # ---- is it the file or the storage?
+
+    def _checkThatItAnswers(self, base: str, found: dict[str, StoredFile]) -> None:
+        """A storage that has none of the files, or that fails for each of them, must show that it is there at all."""
+        if any(file.sizeBytes is not None for file in found.values()):
+            return
+        self._checkBase(base)
+        failed = [lfn for lfn, file in found.items() if file.failure]
+        if len(failed) < len(found):
+            return
+        # the files alone are to blame only where their own directory can be read
+        for directory in list(_byDirectory(failed))[:3]:
+            try:
+                self._inTime(self._questions.submit(self._access.list, base + directory), self._checkSeconds)
+            except StorageError:
+                continue
+            return
+        example = failed[0]
+        raise TemporaryFailure(
+            self._component, f"{len(failed)} file(s) without an answer, e.g. {example}: {found[example].failure}"
+        )
+
+    def _checkBase(self, base: str) -> None:
+        """A storage whose own base directory is gone is not mounted; then nothing that it says of files counts."""
+        try:
+            self._inTime(self._questions.submit(self._access.exists, base), self._checkSeconds)
+        except StorageError as error:
+            raise TemporaryFailure(self._component, f"its base directory {base}: {error}") from error
+
+    # ---- details
+
+    def _base(self, lfn: str) -> str:
+        """URL of the directory under which LFNs begin; asks DIRAC whether the storage may be used."""
         storage = self._storageElement(self._seName, self._vo)
-        answered, unknown = self._ask(storage.getFileSize, lfns)
-        sizes: dict[str, int | None] = {lfn: int(size) for lfn, size in answered.items()}
-        if unknown:
-            # the plugins give the reason of a failed stat only as text; "exists" tells "not there" from "no answer"
-            exists, failed = self._ask(storage.exists, list(unknown))
-            if failed:
-                raise self._noAnswer(failed)
-            stillThere = [lfn for lfn, there in exists.items() if there]
-            if stillThere:
-                sizes.update(self._sizesOfPresent(storage, stillThere))
-            sizes.update({lfn: None for lfn, there in exists.items() if not there})
-        return sizes
-
-    def _sizesOfPresent(self, storage: Any, lfns: list[str]) -> dict[str, int | None]:
-        """Sizes of what exists but had no size: it has appeared a moment ago, or it is not a file."""
-        isFile, failed = self._ask(storage.isFile, lfns)
-        if failed:
-            raise self._noAnswer(failed)
-        files = [lfn for lfn, yes in isFile.items() if yes]
-        sizes: dict[str, int | None] = {lfn: None for lfn, yes in isFile.items() if not yes}
-        if files:
-            answered, failed = self._ask(storage.getFileSize, files)
-            if failed:
-                raise self._noAnswer(failed)
-            sizes.update({lfn: int(size) for lfn, size in answered.items()})
-        return sizes
-
-    def _ask(self, method: Callable[[list[str]], Any], lfns: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-        """What succeeded and what failed. No answer at all: the storage is banned or wrongly configured."""
-        result = method(lfns)
+        allowed = storage.isValid("exists")  # a URL is given for a banned storage, too
+        result = storage.getURL([lfn], protocol=storage.localAccessProtocolList) if allowed["OK"] else allowed
         if not result["OK"]:
-            raise TemporaryFailure(f"storage {self._seName}", result["Message"])
-        return result["Value"]["Successful"], result["Value"]["Failed"]
+            raise TemporaryFailure(self._component, result["Message"])
+        url = result["Value"]["Successful"].get(lfn)
+        if url is None or not url.endswith(lfn):
+            raise TemporaryFailure(self._component, str(result["Value"]["Failed"].get(lfn, f"{url} is no URL of {lfn}")))
+        return str(url).removesuffix(lfn)
 
-    def _noAnswer(self, failed: dict[str, str]) -> TemporaryFailure:
-        lfn, reason = next(iter(failed.items()))
-        return TemporaryFailure(f"storage {self._seName}", f"{len(failed)} file(s) without an answer, e.g. {lfn}: {reason}")
+    def _askEach(
+        self,
+        pool: ThreadPoolExecutor,
+        lfns: Sequence[str],
+        question: Callable[[str], StoredFile],
+        deadline: float,
+    ) -> dict[str, StoredFile]:
+        """The answer for each file; those that do not come in time are failures of their file."""
+        answers: dict[str, StoredFile] = {}
+        stop = threading.Event()
+
+        def ask(members: list[str]) -> None:
+            for lfn in members:
+                if stop.is_set():
+                    return
+                answers[lfn] = question(lfn)
+
+        # a piece for each thread and more, so that one slow answer holds up few others
+        futures = [pool.submit(ask, list(piece)) for piece in _pieces(lfns, 8)]
+        done, _ = wait(futures, max(0.0, deadline - monotonic()))
+        stop.set()
+        for future in futures:
+            future.cancel()
+        for future in done:
+            future.result()
+        missing = StoredFile(None, failure=_NO_ANSWER.format(seconds=self._timeoutSeconds))
+        return {lfn: answers.get(lfn, missing) for lfn in lfns}
+
+    def _inTime(self, future: Future[T], seconds: float) -> T:
+        try:
+            return future.result(max(0.0, seconds))
+        except TimeoutError:
+            future.cancel()
+            raise TemporaryFailure(self._component, _NO_ANSWER.format(seconds=seconds)) from None
+
+
+def _byDirectory(lfns: Iterable[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for lfn in lfns:
+        groups[lfn.rpartition("/")[0]].append(lfn)
+    return groups
+
+
+def _pieces(lfns: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    return (lfns[start : start + size] for start in range(0, len(lfns), size))

@@ -56,9 +56,13 @@ class Sweeper:
         """Compare these directories, one after the other."""
         return [self.sweepDirectory(directory) for directory in directories]
 
-    def sweepDirectory(self, directory: str) -> SweepResult:
-        """Compare one directory. One that the storage does not have is empty."""
-        youngerIsOnItsWay = self._now() - timedelta(seconds=self._policy.sweepMinAgeSeconds)
+    def sweepDirectory(self, directory: str, readUntil: datetime | None = None) -> SweepResult:
+        """Compare one directory. One that the storage does not have is empty.
+
+        :param readUntil: announcements after this time may not have been read yet; None: all have been
+        """
+        read = self._now() if readUntil is None else min(readUntil, self._now())
+        youngerIsOnItsWay = read - timedelta(seconds=self._policy.sweepMinAgeSeconds)
         # the storage first: a file that comes in between is then in the ledger, and not taken for forgotten
         stored = self._list(directory)
         known = self._ledger.directoryFiles(directory)

@@ -1,15 +1,26 @@
 """The receiver's cycle: an offset is committed only after its batch went through, and nothing that fails is left out."""
 
 import itertools
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Logic.IngestSummary import IngestSummary
-from JUNODIRAC.Core.Logic.Ports import Message, QuarantinedMessage, TemporaryFailure
+from JUNODIRAC.Core.Logic.Ports import Message, QuarantinedMessage, TemporaryFailure, WaitingMessage
 from JUNODIRAC.RawDataSystem.Client.BatchReceiver import BatchReceiver
 
 DOWN = TemporaryFailure("DataManagement/FileCatalog", "Connection closed by peer")
+
+
+START = datetime(2023, 3, 2, tzinfo=UTC)
+
+
+def waitingMessage(offset, partition=0):
+    message = Message("juno.raw", partition, offset, b"{}")
+    file = RawFile("Raw", "/d", f"f{offset}", "b")
+    return WaitingMessage(message, "Raw", file, Reason.NOT_ON_STORAGE, "", "", None, START, START)
 
 
 class Clock:
@@ -32,8 +43,10 @@ class Source:
         self.events = events
         self.lost = set()
         self.commitFailures = []
+        self.partitions = frozenset({0})
 
-    def consumeBatch(self, maxMessages, timeoutSeconds):
+    def consumeBatch(self, maxMessages, fillSeconds, idleSeconds):
+        self.idleSeconds = idleSeconds
         taken, self.left = self.left[:maxMessages], self.left[maxMessages:]
         return taken
 
@@ -53,10 +66,25 @@ class Bench:
     def __init__(self, log, count=5, batch=2):
         self.clock, self.events, self.failures, self.log = Clock(), [], [], log
         self.source = Source(count, self.events)
-        self.receiver = BatchReceiver(self.source, self.ingest, log, batch, 1.0, 60.0, self.clock.wait, self.clock)
+        self.due = []  # waiting messages that are due, and failures of asking for them
+        self.askedWaiting = []
+        self.receiver = BatchReceiver(
+            self.source, self.ingest, self.dueWaiting, log, batch, 1.0, 60.0, self.clock.wait, self.clock, self.utcNow
+        )
 
-    def ingest(self, messages):
-        offsets = [message.offset for message in messages]
+    def utcNow(self):
+        return START + timedelta(seconds=self.clock.seconds)
+
+    def dueWaiting(self, partitions, now, limit):
+        self.askedWaiting.append((partitions, now))
+        if self.due and isinstance(self.due[0], Exception):
+            raise self.due.pop(0)
+        taken, self.due = self.due[:limit], self.due[limit:]
+        return taken
+
+    def ingest(self, messages, now, waiting):
+        assert now == self.utcNow()
+        offsets = [message.offset for message in messages] + [f"w{item.message.offset}" for item in waiting]
         if self.failures:
             failure = self.failures.pop(0)
             if failure is not None:
@@ -153,11 +181,97 @@ def test_messages_of_a_partition_that_was_taken_away_are_not_run_again(bench):
 def test_each_quarantined_message_has_its_line_and_each_batch_its_summary(bench):
     message = Message("juno.raw", 3, 77, b"rubbish")
     item = QuarantinedMessage(message, "Raw", Reason.UNDECODABLE, "no JSON")
-    bench.receiver._ingest = lambda _messages: IngestSummary(messages=2, quarantinedMessages=(item,))
+    bench.receiver._ingest = lambda *_: IngestSummary(messages=2, quarantinedMessages=(item,))
     bench.receiver.step()
     (line,) = bench.log.at("warn")
     assert "juno.raw[3]@77" in line
     assert "Undecodable" in line
     assert Reason.UNDECODABLE.remedy in line
     (summary,) = bench.log.at("notice")
-    assert "2 messages: 0 registered, 0 known already, 1 quarantined (Undecodable 1)" in summary
+    assert "2 messages: 0 registered, 0 known already, 1 quarantined (Undecodable 1), 0 waiting in" in summary
+
+
+def test_messages_that_wait_come_along_with_a_batch_and_are_not_committed(bench):
+    bench.due = [waitingMessage(90)]
+    bench.steps(1)
+    assert bench.events == [("done", [0, 1, "w90"]), ("commit", [0, 1])]
+
+
+def test_messages_that_are_due_do_not_wait_for_others(log):
+    bench = Bench(log, count=0)
+    bench.due = [waitingMessage(90)]
+    bench.steps(1)
+    assert bench.source.idleSeconds == 0
+    assert bench.events == [("done", ["w90"])]
+
+
+def test_waiting_messages_are_asked_for_now_and_then_only_and_more_at_once_where_there_are_more(bench):
+    bench.steps(3)
+    assert len(bench.askedWaiting) == 1
+    bench.clock.seconds += 10
+    bench.due = [waitingMessage(offset) for offset in range(90, 95)]
+    bench.steps(3)
+    assert len(bench.askedWaiting) == 4
+    assert bench.due == []
+
+
+def test_only_the_waiting_messages_of_our_partitions_are_asked_for(bench):
+    bench.source.partitions = frozenset()
+    bench.steps(1)
+    assert bench.askedWaiting == []
+    bench.source.partitions = frozenset({3, 1})
+    bench.steps(1)
+    assert [partitions for partitions, _ in bench.askedWaiting] == [[1, 3]]
+
+
+def test_a_failed_batch_keeps_its_waiting_messages_but_those_of_a_partition_that_was_taken_away(bench):
+    bench.due = [waitingMessage(90), waitingMessage(91, partition=1)]
+    bench.source.partitions = frozenset({0, 1})
+    bench.failures = [DOWN]
+    bench.steps(1)
+    bench.source.partitions = frozenset({0})
+    bench.steps(5)
+    assert bench.of("done")[0] == ("done", [0, 1, "w90"])
+
+
+def test_a_ledger_that_does_not_tell_what_waits_costs_nothing(bench):
+    bench.due = [TemporaryFailure("RawData/RawDataDB", "gone")]
+    bench.steps(30)
+    assert [offset for _, offsets in bench.of("commit") for offset in offsets] == [0, 1, 2, 3, 4]
+
+
+def test_the_backlog_counts_as_read_only_when_a_batch_is_not_full(bench):
+    bench.steps(2)
+    assert bench.receiver.readUntil is None
+    bench.clock.seconds += 1
+    bench.steps(1)
+    assert bench.receiver.readUntil == bench.utcNow()
+
+
+def test_the_backlog_does_not_count_as_read_without_partitions_or_before_the_batch_is_done(bench):
+    bench.source.left = []
+    bench.source.partitions = frozenset()
+    bench.steps(2)
+    assert bench.receiver.readUntil is None
+    bench.source.partitions = frozenset({0})
+    bench.source.left = [Message("juno.raw", 0, 1, b"{}")]
+    bench.failures = [DOWN]
+    bench.steps(1)
+    assert bench.receiver.readUntil is None
+
+
+def test_what_is_wrong_can_be_asked_for_while_it_lasts(bench):
+    assert bench.receiver.trouble.current() == ("", None)
+    bench.failures = [DOWN]
+    bench.steps(1)
+    text, since = bench.receiver.trouble.current()
+    assert "FileCatalog" in text
+    assert since is not None
+    bench.steps(5)
+    assert bench.receiver.trouble.current() == ("", None)
+
+
+def test_an_error_that_quarantined_a_message_is_logged_with_its_trace(bench):
+    bench.receiver._ingest = lambda *_: IngestSummary(messages=1, errors=(RuntimeError("a bug"),))
+    bench.steps(1)
+    assert "a bug" in bench.log.at("exception")[0]

@@ -1,5 +1,7 @@
 """The receiver as an agent: it starts whatever is missing, says what it waits for, and stops when it is asked to."""
 
+import threading
+
 import pytest
 
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
@@ -10,7 +12,8 @@ from JUNODIRAC.RawDataSystem.Agent.DataReceiverAgent import DataReceiverAgent
 @pytest.fixture
 def agent(log, configuration, monkeypatch):
     configuration("")
-    monkeypatch.setattr(module.signal, "signal", lambda *_args: None)
+    monkeypatch.setattr(module.StopGuard, "arm", lambda _guard: None)
+    monkeypatch.setattr(module.PeriodicTask, "start", lambda _task: None)
 
     def make(name="RawReceiverAgent", **options):
         made = DataReceiverAgent.__new__(DataReceiverAgent)
@@ -31,11 +34,15 @@ class Receiver:
     def __init__(self, agent, failure=None):
         self.agent, self.failure, self.steps = agent, failure, 0
         self.trouble = self
+        self.pendingMessages, self.batchAgeSeconds = 0, 0.0
+
+    def current(self):
+        return ("", None) if self.failure is None else (str(self.failure), None)
 
     def step(self):
         self.steps += 1
         if self.steps == 3:
-            self.agent._onTerminate(15, None)
+            self.agent._onStop()
 
     def raiseIfLasting(self):
         if self.failure:
@@ -96,3 +103,47 @@ def test_leaving_closes_the_consumer(agent):
 
 def test_module_is_an_agent_of_this_system():
     assert module.AGENT_NAME == "RawData/DataReceiverAgent"
+
+
+class Source:
+    def __init__(self):
+        self.closed = threading.Event()
+        self.close = self.closed.set
+
+
+def test_the_group_is_left_from_outside_only_while_a_batch_is_being_ingested(agent):
+    made = agent()
+    made._source, made._receiver = Source(), Receiver(made)
+    made._leave()
+    assert not made._source.closed.is_set(), "the main thread may be using the consumer"
+    made._receiver.batchAgeSeconds = 3.0
+    made._leave()
+    assert made._source.closed.is_set()
+
+
+class Ledger:
+    def __init__(self):
+        self.beats = []
+
+    def recordHeartbeat(self, *beat):
+        self.beats.append(beat)
+
+
+def test_the_sign_of_life_says_what_the_receiver_waits_for(agent):
+    made = agent()
+    made._beatLedger = Ledger()
+    made._startTrouble.add(TemporaryFailure("Kafka", "gone"))
+    made._beat()
+    made._receiver = Receiver(made)
+    made._beat()
+    made._receiver.failure = TemporaryFailure("DataManagement/FileCatalog", "gone")
+    made._beat()
+    made._receiver.failure = None
+    made._receiver.pendingMessages, made._receiver.batchAgeSeconds = 1000, 400.0
+    made._beat()
+    troubles = [beat[5] for beat in made._beatLedger.beats]
+    assert [beat[:2] for beat in made._beatLedger.beats] == [("Raw", "RawReceiverAgent")] * 4
+    assert "Kafka" in troubles[0]
+    assert troubles[1] == ""
+    assert "FileCatalog" in troubles[2]
+    assert "1000 messages" in troubles[3]

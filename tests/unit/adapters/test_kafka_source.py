@@ -41,10 +41,13 @@ class FakeConsumer:
         self.assigned = [TopicPartition("juno.raw", 0)]
         self.paused = set()  # of partitions; like librdkafka's, it outlives the assignment
 
-    def subscribe(self, topics, on_revoke, on_lost):
-        self.topics, self.revoke, self.lost = topics, on_revoke, on_lost
+        self.asked = []
+
+    def subscribe(self, topics, on_assign, on_revoke, on_lost):
+        self.topics, self.assign, self.revoke, self.lost = topics, on_assign, on_revoke, on_lost
 
     def consume(self, count, timeout):
+        self.asked.append(count)
         if self.paused:
             return []
         taken, self.queue = self.queue[:count], self.queue[count:]
@@ -100,7 +103,7 @@ def test_offsets_are_never_committed_by_the_library_whatever_is_configured(made)
 def test_the_offset_after_the_last_message_of_each_partition_is_committed(made):
     source, consumer = made
     consumer.queue = [Raw(4), Raw(5), Raw(7, partition=1)]
-    messages = source.consumeBatch(10, 0)
+    messages = source.consumeBatch(10, 0, 0)
     assert consumer.committed == []
     source.commit(messages)
     assert sorted(consumer.committed) == [(0, 6), (1, 8)]
@@ -109,7 +112,7 @@ def test_the_offset_after_the_last_message_of_each_partition_is_committed(made):
 def test_messages_of_a_revoked_partition_are_dropped_and_not_committed(made):
     source, consumer = made
     consumer.queue = [Raw(4), Raw(7, partition=1)]
-    messages = source.consumeBatch(10, 0)
+    messages = source.consumeBatch(10, 0, 0)
     consumer.revoke(consumer, [TopicPartition("juno.raw", 0)])
     assert [message.partition for message in source.stillOwned(messages)] == [1]
     source.commit(messages)
@@ -121,28 +124,28 @@ def test_brokers_down_fail_until_they_are_back_and_lose_nothing(made):
     consumer.stop()
     for _ in range(3):
         with pytest.raises(TemporaryFailure, match="Kafka at localhost:1"):
-            source.consumeBatch(10, 0)
+            source.consumeBatch(10, 0, 0)
     consumer.up = True
     consumer.queue = [Raw(1)]
-    assert [message.offset for message in source.consumeBatch(10, 0)] == [1]
+    assert [message.offset for message in source.consumeBatch(10, 0, 0)] == [1]
 
 
 def test_messages_that_came_before_the_brokers_went_are_delivered(made):
     source, consumer = made
     consumer.queue = [Raw(1), Raw(error=KafkaError(KafkaError._ALL_BROKERS_DOWN))]
-    assert [message.offset for message in source.consumeBatch(10, 0)] == [1]
+    assert [message.offset for message in source.consumeBatch(10, 0, 0)] == [1]
 
 
 def test_a_topic_that_does_not_exist_yet_is_an_empty_one(made):
     source, consumer = made
     consumer.queue = [Raw(error=KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))]
-    assert source.consumeBatch(10, 0) == []
+    assert source.consumeBatch(10, 0, 0) == []
 
 
 def test_a_commit_that_fails_is_a_temporary_failure_and_can_be_repeated(made):
     source, consumer = made
     consumer.queue = [Raw(1)]
-    messages = source.consumeBatch(10, 0)
+    messages = source.consumeBatch(10, 0, 0)
     consumer.up = False
     with pytest.raises(TemporaryFailure):
         source.commit(messages)
@@ -156,7 +159,7 @@ def test_a_message_that_slips_in_while_a_batch_waits_is_delivered_later(made):
     consumer.pause = lambda _partitions: None  # the partition was assigned in this very poll
     consumer.queue = [Raw(1), Raw(2)]
     source.keepAlive()
-    assert [message.offset for message in source.consumeBatch(10, 0)] == [1, 2]
+    assert [message.offset for message in source.consumeBatch(10, 0, 0)] == [1, 2]
 
 
 def test_a_partition_that_was_lost_while_it_was_paused_is_read_when_it_comes_back(made):
@@ -165,10 +168,10 @@ def test_a_partition_that_was_lost_while_it_was_paused_is_read_when_it_comes_bac
     source.keepAlive()
     consumer.lost(consumer, partitions)
     consumer.assigned = []
-    source.consumeBatch(10, 0)
+    source.consumeBatch(10, 0, 0)
     consumer.assigned = partitions
     consumer.queue = [Raw(1)]
-    assert [message.offset for message in source.consumeBatch(10, 0)] == [1]
+    assert [message.offset for message in source.consumeBatch(10, 0, 0)] == [1]
 
 
 def test_waiting_pauses_and_consuming_resumes(made):
@@ -177,10 +180,44 @@ def test_waiting_pauses_and_consuming_resumes(made):
     source.keepAlive()
     assert consumer.paused
     assert consumer.queue
-    assert len(source.consumeBatch(10, 0)) == 1
+    assert len(source.consumeBatch(10, 0, 0)) == 1
 
 
 def test_an_empty_message_is_a_message(made):
     source, consumer = made
     consumer.queue = [Raw(1, value=None)]
-    assert source.consumeBatch(10, 0)[0].payload == b""
+    assert source.consumeBatch(10, 0, 0)[0].payload == b""
+
+
+def test_a_batch_has_what_is_there_and_no_more_than_asked_for(made):
+    source, consumer = made
+    consumer.queue = [Raw(offset) for offset in range(1000)]
+    assert [message.offset for message in source.consumeBatch(600, 1, 1)] == list(range(600))
+    assert [message.offset for message in source.consumeBatch(600, 1, 1)] == list(range(600, 1000))
+
+
+def test_a_batch_of_huge_messages_is_cut_and_the_rest_comes_next(made):
+    source, consumer = made
+    consumer.queue = [Raw(offset, value=b"x" * 1_000_000) for offset in range(100)]
+    first = source.consumeBatch(1000, 1, 1)
+    assert 1 < len(first) <= 20
+    offsets = [message.offset for message in first]
+    while batch := source.consumeBatch(1000, 1, 1):
+        offsets += [message.offset for message in batch]
+    assert offsets == list(range(100))
+
+
+def test_what_is_fetched_ahead_is_bounded(made):
+    _, consumer = made
+    assert consumer.configuration["queued.max.messages.kbytes"] <= 16_384
+    assert consumer.configuration["fetch.max.bytes"] <= 16_777_216
+
+
+def test_the_partitions_that_are_ours_are_known(made):
+    source, consumer = made
+    assert source.partitions == frozenset()
+    consumer.assign(consumer, [TopicPartition("juno.raw", 0), TopicPartition("juno.raw", 3)])
+    consumer.revoke(consumer, [TopicPartition("juno.raw", 0)])
+    assert source.partitions == {3}
+    consumer.lost(consumer, [TopicPartition("juno.raw", 3)])
+    assert source.partitions == frozenset()

@@ -1,0 +1,79 @@
+"""SIGTERM ends the receiver whatever its main thread waits for."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from JUNODIRAC.RawDataSystem.Client.StopGuard import StopGuard
+
+
+class Bench:
+    def __init__(self, log, stopSeconds, leave=lambda: None):
+        self.stopped, self.exits = threading.Event(), []
+        self.guard = StopGuard(log, stopSeconds, self.stopped.set, lambda: "7 messages", leave, self.exits.append)
+
+
+def test_a_main_thread_that_does_not_end_is_ended_and_what_it_leaves_is_said(log):
+    left = []
+    bench = Bench(log, 0.0, lambda: left.append(True))
+    bench.guard.stop()
+    assert bench.stopped.is_set()
+    assert left == [True]
+    assert bench.exits == [0]
+    assert "7 messages" in log.at("warn")[0]
+
+
+def test_a_main_thread_that_ends_in_time_is_left_alone(log):
+    bench = Bench(log, 60.0)
+    bench.guard.disarm()
+    bench.guard.stop()
+    assert bench.exits == []
+    assert log.lines == []
+
+
+@pytest.mark.parametrize("isHanging", [False, True])
+def test_leaving_that_fails_or_hangs_does_not_keep_the_process(log, isHanging, monkeypatch):
+    monkeypatch.setattr("JUNODIRAC.RawDataSystem.Client.StopGuard._LEAVE_SECONDS", 0.05)
+    release = threading.Event()
+
+    def leave():
+        if isHanging:
+            release.wait(20)
+        raise RuntimeError("broker gone")
+
+    bench = Bench(log, 0.0, leave)
+    bench.guard.stop()
+    release.set()
+    assert bench.exits == [0]
+
+
+def test_a_process_that_hangs_in_a_library_is_ended_by_the_signal():
+    # PyObject_Del-like: a C call that holds the main thread and that no Python handler interrupts
+    program = """
+import ctypes, signal, sys
+sys.path[:0] = {path!r}
+from JUNODIRAC.RawDataSystem.Client.StopGuard import StopGuard
+class Log:
+    def __getattr__(self, _level):
+        return lambda *texts: print(*texts)
+StopGuard(Log(), 0.1, lambda: print("asked to stop"), lambda: "a batch", lambda: print("left")).arm()
+print("ready", flush=True)
+libc = ctypes.CDLL(None)
+while True:
+    libc.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program.format(path=sys.path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "asked to stop" in output
+    assert "a batch" in output
+    assert "left" in output
