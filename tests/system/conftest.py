@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,3 +61,39 @@ def demo(testbed, command, catalogueSizes):
     done = command("demo", "--blocks", "1", "--files", "4", "--size", "50k", timeoutSeconds=400)
     done.before, done.seconds = before, time.monotonic() - started
     return done
+
+
+@pytest.fixture(scope="module")
+def noTransfers(testbed) -> Iterator[list[str]]:
+    """Free days for the files of a module that are never copied: nobody makes transfer tasks of them, or attaches them later.
+
+    At the end the days are taken out of the ledger, and their transfers are stopped.
+    """
+    from junotestbed.announcer import freeBlocks
+    from junotestbed.observe import Database
+
+    database, agents = Database(testbed), ("Transformation_TransformationAgent", "Transformation_InputDataAgent")
+    testbed.dirac.control("down", *agents, wait=30)
+    days = freeBlocks(database, 100)
+    everyDay = list(days)
+    try:
+        yield days
+    finally:
+        for day in everyDay:
+            forget(database, day)
+        testbed.dirac.control("up", *agents)
+
+
+def forget(database, block: str) -> None:
+    """Stop the transfers of a block of small test files, and take it out of the ledger."""
+    stop = "UPDATE Transformations SET Status = 'Stopped' WHERE Description LIKE %s"
+    database.rows("TransformationDB", stop, f"%block {block} to %")
+    blocks = "SELECT BlockID FROM Blocks WHERE Block = %s"
+    directories = f"SELECT DirectoryID FROM Directories WHERE BlockID IN ({blocks})"
+    for table, condition in (
+        ("Files", f"DirectoryID IN ({directories})"),
+        ("Directories", f"BlockID IN ({blocks})"),
+        ("BlockTransfers", f"BlockID IN ({blocks})"),
+        ("Blocks", "Block = %s"),
+    ):
+        database.rows("RawDataDB", f"DELETE FROM {table} WHERE {condition}", block)

@@ -54,7 +54,7 @@ def committedOffsets(testbed, topic: str, group: str) -> dict[int, tuple[int, in
     """Committed offset and end of each partition."""
     from confluent_kafka import Consumer, TopicPartition
 
-    consumer = Consumer({"bootstrap.servers": testbed.settings.kafka_brokers, "group.id": group})
+    consumer = Consumer({"bootstrap.servers": testbed.settings.kafka_brokers, "group.id": group, "log_level": 2})
     try:
         partitions = [
             TopicPartition(topic, number) for number in consumer.list_topics(topic, timeout=20).topics[topic].partitions
@@ -67,6 +67,27 @@ def committedOffsets(testbed, topic: str, group: str) -> dict[int, tuple[int, in
 
 def allConsumed(testbed, topic: str = "juno.raw", group: str = "junodirac-Raw") -> bool:
     return all(committed == end for committed, end in committedOffsets(testbed, topic, group).values())
+
+
+def readTopic(testbed, topic: str) -> list:
+    """All messages of a topic from its beginning to its present end; none if there is no such topic."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer({"bootstrap.servers": testbed.settings.kafka_brokers, "group.id": "junotestbed-reader",
+                         "enable.auto.commit": False, "auto.offset.reset": "earliest", "log_level": 2})  # fmt: skip
+    try:
+        known = consumer.list_topics(timeout=20).topics.get(topic)
+        partitions = [TopicPartition(topic, number, 0) for number in known.partitions] if known else []
+        ends = {p.partition: consumer.get_watermark_offsets(p, timeout=20) for p in partitions}
+        consumer.assign([TopicPartition(topic, p.partition, ends[p.partition][0]) for p in partitions])
+        messages: list = []
+        while sum(high - low for low, high in ends.values()) > len(messages):
+            found = [message for message in consumer.consume(1000, 10) if not message.error()]
+            assert found, f"{topic} has fewer messages than it says"
+            messages += found
+        return messages
+    finally:
+        consumer.close()
 
 
 @dataclass(frozen=True)
