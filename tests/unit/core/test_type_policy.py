@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from diraccfg import CFG
 from fakes import RAW_OPTIONS, raw_name, raw_policy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,6 +161,31 @@ BAD_OPTIONS = [
     ("GroupSize", {"GroupSize": "many"}, "whole number"),
     ("MaxWaitSeconds", {"MaxWaitSeconds": "-1"}, "not from 0"),
     ("MaxWaitSeconds", {"MaxWaitSeconds": "1.5"}, "whole number"),
+    ("StatusTopic", {"StatusTopic": "juno raw"}, "Kafka"),
+    ("StatusTopic", {"StatusTopic": "juno.raw"}, "it is the Topic too"),
+    ("DeadLetterTopic", {"DeadLetterTopic": "juno.raw.status"}, "it is the StatusTopic too"),
+    ("StatusTopic", {"Topic": "t" * 245}, "Kafka"),
+    ("MaxSizeBytes", {"MaxSizeBytes": "0"}, "small enough"),
+    ("MaxSizeBytes", {"MaxSizeBytes": "10 GB"}, "whole number"),
+    ("StorageCheck", {"StorageCheck": "none"}, "no such choice; use Size or None"),
+    ("StorageCheck", {"StorageCheck": ""}, "no such choice"),
+    ("ChecksumCheck", {"ChecksumCheck": "Some"}, "use Ask or Sample or Trust"),
+    ("ChecksumSampleShare", {"ChecksumSampleShare": "1.1"}, "from 0 to 1"),
+    ("ChecksumSampleShare", {"ChecksumSampleShare": "-0.1"}, "from 0 to 1"),
+    ("ChecksumSampleShare", {"ChecksumSampleShare": "nan"}, "from 0 to 1"),
+    ("ChecksumSampleShare", {"ChecksumSampleShare": "1 %"}, "from 0 to 1"),
+    ("GraceSeconds", {"GraceSeconds": "-1"}, "not from 0"),
+    ("GraceSeconds", {"GraceSeconds": "99999999"}, "not from 0"),
+    ("SweepSeconds", {"SweepSeconds": "1h"}, "whole number"),
+    ("SweepMinAgeSeconds", {"SweepMinAgeSeconds": "-5"}, "not from 0"),
+    ("SilenceAlarmSeconds", {"SilenceAlarmSeconds": "-5"}, "not from 0"),
+    ("DateToleranceDays", {"DateToleranceDays": "-1"}, "not from 0"),
+    ("DateToleranceDays", {"DateToleranceDays": "367"}, "not from 0"),
+    ("DirectoryDate", {"DirectoryDate": "{Year}{MonthDay}"}, "NameDate is empty"),
+    ("NameDate", {"NameDate": "{FileTime}"}, "DirectoryDate is empty"),
+    ("NameDate", {"NameDate": "{MonthDay}", "DirectoryDate": "{Year}{MonthDay}"}, "{MonthDay} is unknown"),
+    ("DirectoryDate", {"NameDate": "{FileTime}", "DirectoryDate": "{FileTime}"}, "{FileTime} is unknown"),
+    ("DirectoryDate", {"NameDate": "{FileTime}", "DirectoryDate": "{Year:4}"}, "kinds belong in patterns"),
 ]
 
 
@@ -179,9 +207,92 @@ def test_what_has_no_default_must_be_given(option: str) -> None:
 
 
 def test_defaults() -> None:
-    policy = raw_policy()
+    policy = TypePolicy.fromOptions("Raw", RAW_OPTIONS)
     assert (policy.groupSize, policy.maxWaitSeconds, policy.plugin) == (50, 60, "BlockTransfer")
     assert policy.destinations == ("CNAF-STORM", "IN2P3-DCACHE", "JINR-EOS")
+    assert (policy.statusTopic, policy.deadLetterTopic) == ("juno.raw.status", "juno.raw.dead")
+    assert (policy.maxSizeBytes, policy.graceSeconds) == (10_000_000_000, 600)
+    assert (policy.storageCheck, policy.checksumCheck, policy.checksumSampleShare) == ("Size", "Ask", 0.01)
+    assert (policy.directoryDate, policy.nameDate, policy.dateToleranceDays) == (None, None, 0)
+    assert (policy.sweepSeconds, policy.sweepMinAgeSeconds, policy.silenceAlarmSeconds) == (3600, 600, 0)
+
+
+# ---- dates
+
+DATES = {"DirectoryDate": "{Year}{MonthDay}", "NameDate": "{FileTime}"}
+
+
+def wrong_date(name_time: str, directory: str, tolerance_days: int = 0) -> str:
+    """What is wrong with the date; empty if nothing."""
+    policy = raw_policy(**DATES, DateToleranceDays=str(tolerance_days))
+    try:
+        policy.resolve(NAME.replace("20230302101530", name_time), f"/eos/juno/raw/{directory}")
+    except BadAnnouncement as error:
+        assert error.reason == Reason.WRONG_DATE
+        return error.detail
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("name_time", "directory", "tolerance_days", "detail"),
+    [
+        ("20230302101530", "2023/0302", 0, ""),
+        ("20230302", "2023/0302", 0, ""),
+        ("20230303000000", "2023/0302", 0, "the name says 2023-03-03, the directory 2023-03-02: 1 days apart, 0 allowed"),
+        ("20230303000000", "2023/0302", 1, ""),
+        ("20230228235959", "2023/0301", 1, ""),
+        ("20240228235959", "2024/0301", 1, "2 days apart, 1 allowed"),
+        ("20230302101530", "2022/0302", 1, "365 days apart"),
+        ("20230230101530", "2023/0302", 0, "the name's date '20230230' is no day"),
+        ("2023030", "2023/0302", 0, "the name's date '2023030' is no day"),
+        ("20230302101530", "2023/1302", 0, "the directory's date '20231302' is no day"),
+        ("20231302101530", "2023/1302", 0, "the directory's date '20231302' is no day"),
+        ("00000302101530", "0000/0302", 0, "the directory's date '00000302' is no day"),
+    ],
+)
+def test_the_day_of_the_name_is_that_of_the_directory(name_time: str, directory: str, tolerance_days: int, detail: str) -> None:
+    found = wrong_date(name_time, directory, tolerance_days)
+    assert detail in found
+    assert bool(detail) == bool(found)
+
+
+def test_without_dates_in_the_policy_none_are_compared() -> None:
+    assert raw_policy().resolve(NAME, "/eos/juno/raw/2022/9999").block == "20229999"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["0302", "0303", "1399"]), st.sampled_from(["", "/", f"/{NAME}", "/x"])), max_size=8))
+def test_what_was_read_before_changes_nothing(places: list[tuple[str, str]]) -> None:
+    def resolve(policy: TypePolicy, day: str, end: str) -> object:
+        try:
+            return policy.resolve(NAME, f"/eos/juno/raw/2023/{day}{end}")
+        except BadAnnouncement as error:
+            return error.reason, error.detail
+
+    used = raw_policy(**DATES)
+    for day, end in places:
+        assert resolve(used, day, end) == resolve(raw_policy(**DATES), day, end)
+
+
+def test_directories_without_end_do_not_fill_the_memory() -> None:
+    policy = raw_policy()
+    for number in range(3000):
+        policy.resolve(NAME, f"/eos/juno/raw/{number:04}/0302")
+    assert len(policy._resolver._places) <= 1000
+
+
+def test_the_types_as_delivered_can_be_used_and_compare_dates() -> None:
+    cfg = CFG()
+    cfg.loadFromFile(str(Path(__file__).parents[3] / "etc/rawdata-operations.cfg"))
+    types = cfg["Operations"]["Defaults"]["RawData"]["Types"]
+    assert {"Raw", "RTRaw"} == set(types.listSections())
+    for name in types.listSections():
+        policy = TypePolicy.fromOptions(name, {option: types[name].getOption(option) for option in types[name].listOptions()})
+        file_name = policy.namePattern.plainTemplate.replace("{FileTime}", "20230302101530").replace("{RunNumber}", "1")
+        file_name = file_name.replace("{FileSequence}", "1").replace("{", "").replace("}", "")
+        assert policy.resolve(file_name, f"/eos/juno/{name.lower()}/2023/0302").block == "20230302"
+        with pytest.raises(BadAnnouncement) as caught:
+            policy.resolve(file_name, f"/eos/juno/{name.lower()}/2023/0303")
+        assert caught.value.reason == Reason.WRONG_DATE
 
 
 def test_another_type_is_configuration_only() -> None:
