@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from JUNODIRAC.Core.Domain.FileHistory import QuarantineRecord
 from JUNODIRAC.Core.Domain.JournalEntry import JournalEntry, quarantineObject
-from JUNODIRAC.Core.Domain.QuarantineState import CannotClose, QuarantineState
+from JUNODIRAC.Core.Domain.QuarantineState import CannotClose, ClosableRecord, QuarantineState, fileChange
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 from JUNODIRAC.Core.Utilities.Moment import momentText
@@ -123,9 +123,16 @@ class QuarantineDesk:
         :raises TemporaryFailure: if the ledger does not answer; nothing was changed then
         """
         outcome = DeskOutcome()
-        wanted = self._wanted(quarantineIDs, outcome, again=False)
-        for record in wanted:
-            self._journal(record, action, actor)
+        wanted = []
+        for record in self._wanted(quarantineIDs, outcome, again=False):
+            try:
+                if not record.lfn:  # refused before it is journalled; what concerns files, the ledger knows
+                    fileChange(ClosableRecord(record.quarantineID, QuarantineState.OPEN, record.reason), newState, ())
+            except CannotClose as error:
+                outcome.refused[record.quarantineID] = str(error)
+            else:
+                wanted.append(record)
+                self._journal(record, action, actor)
         self._closeAll([record.quarantineID for record in wanted], newState, actor, outcome)
         return outcome
 

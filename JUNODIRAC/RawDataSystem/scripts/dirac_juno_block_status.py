@@ -67,10 +67,9 @@ def statusText(answer: dict[str, Any], colour: bool, withNames: bool = False) ->
 
 def _waivedText(file: dict[str, Any]) -> str:
     """A file that the block goes without, and why."""
+    detail = file["Detail"].replace(file["LFN"], "it")
     who = f"by {file['ClosedBy']} {shortText(file['ClosedTime'])}"
-    return printable(
-        f"waived: {file['FileName']}  {file['Code']}: {file['Detail']}; {who}" + (f": {file['Why']}" if file["Why"] else "")
-    )
+    return printable(f"waived: {file['FileName']}  {file['Code']}: {detail}; {who}" + (f": {file['Why']}" if file["Why"] else ""))
 
 
 def allComplete(answer: dict[str, Any]) -> bool:

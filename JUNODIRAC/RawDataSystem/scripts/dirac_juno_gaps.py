@@ -59,7 +59,7 @@ def gapsText(answer: dict[str, Any], colour: bool) -> str:
         lines += _directoryLines(directory, colour)
     if answer["Directories"]:
         counts = [f"{sum(len(d[key]) for d in answer['Directories'])} {words}" for key, words in DIFFERENCES.items()]
-        lines.append(f"{len(answer['Directories'])} directories compared: " + ", ".join(counts))
+        lines.append(f"directories compared with the storage: {len(answer['Directories'])}; files: {', '.join(counts)}")
     lines += [paint(f"not available: {text}", "bad", colour) for text in answer["Unavailable"]]
     return "\n".join(lines)
 

@@ -54,7 +54,7 @@ def statusText(answer: dict[str, Any], colour: bool) -> str:
 
 
 def _row(each: dict[str, Any]) -> list[Cell]:
-    rates = [f"{rate:.1f}" for rate in (each["FilesPerSecond"]["FiveMinutes"], each["FilesPerSecond"]["Hour"])]
+    rates = [f"{rate:.2f}" for rate in (each["FilesPerSecond"]["FiveMinutes"], each["FilesPerSecond"]["Hour"])]
     lag = each["Lag"]
     return [
         Cell(each["Type"]),

@@ -79,8 +79,16 @@ def _row(record: dict[str, Any], withState: bool) -> list[Cell]:
         Cell(printable(record["FileName"] or "-")),
         Cell(record["Code"], "bad"),
         *state,
-        Cell(cut(printable(record["Detail"]), _DETAIL_CHARS)),
+        Cell(cut(printable(_shortDetail(record)), _DETAIL_CHARS)),
     ]
+
+
+def _shortDetail(record: dict[str, Any]) -> str:
+    """The name of the file stands in a column of its own."""
+    detail = str(record["Detail"])
+    for name in (record["LFN"], record["FileName"]):
+        detail = detail.replace(name, "it") if name else detail
+    return detail
 
 
 def recordText(record: dict[str, Any], colour: bool) -> str:

@@ -92,8 +92,9 @@ def test_a_block_row_says_site_files_done_percent_bytes_and_transformation():
 def test_the_waived_files_of_a_block_are_named_with_who_when_and_why():
     file = {
         "FileName": "Daq.7.dat",
+        "LFN": "/juno/raw/Daq.7.dat",
         "Code": "NotOnStorage",
-        "Detail": "not there",
+        "Detail": "no /juno/raw/Daq.7.dat there",
         "ClosedBy": "prod",
         "ClosedTime": "2023-03-02T12:00:00.000+00:00",
         "Why": "lost\x1b[2J with node 5",
@@ -101,7 +102,7 @@ def test_the_waived_files_of_a_block_are_named_with_who_when_and_why():
     text = dirac_juno_block_status.statusText(
         {**ANSWER, "Blocks": [{**BLOCK, "WaivedFiles": [file]}]}, colour=False, withNames=True
     )
-    for value in ("Daq.7.dat", "NotOnStorage: not there", "by prod 2023-03-02 12:00:00", "with node 5"):
+    for value in ("Daq.7.dat", "NotOnStorage: no it there", "by prod 2023-03-02 12:00:00", "with node 5"):
         assert value in text
     assert "\x1b" not in text
 

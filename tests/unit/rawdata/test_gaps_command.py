@@ -60,7 +60,7 @@ def test_numbers_are_shown_as_ranges_and_files_by_name():
     assert "Daq.4.dat  Registered" in text
     assert "Daq.5.dat  announced 10 bytes, on the storage 9" in text
     assert "core\\x1b.123" in text
-    assert "1 on the storage and never announced, 1 announced and not on the storage" in text
+    assert "storage: 1; files: 1 on the storage and never announced, 1 announced and not on the storage" in text
 
 
 def test_a_directory_that_could_not_be_compared_is_named_and_the_others_are_shown():

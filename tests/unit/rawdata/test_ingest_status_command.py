@@ -52,8 +52,8 @@ def test_a_type_shows_lag_rate_last_announcement_states_waiting_quarantine_recei
     text = textOf(ANSWER)
     for value in (
         "120",
-        "1.2",
-        "0.5",
+        "1.25",
+        "0.50",
         "2023-03-02 12:00:00",
         "1000",
         "2 partitions, lag of 0: 120",

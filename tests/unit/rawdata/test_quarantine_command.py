@@ -21,6 +21,7 @@ def record(number: int, **changes: object) -> dict:
         "Type": "Raw",
         "Block": "20230302",
         "FileName": f"Daq.{number}.dat",
+        "LFN": f"/juno/raw/2023/0302/Daq.{number}.dat",
         "Code": "BadName",
         "State": "Open",
         "Detail": "it does not follow Daq.{RunNumber:d}.dat",
@@ -52,6 +53,12 @@ def test_states_are_shown_where_they_differ():
     text = run([answer(record(1), record(2, State="Waived"))], "list", all_states="").out.getvalue()
     assert "State" in text
     assert "Waived" in text
+
+
+def test_the_detail_does_not_repeat_the_name_that_has_a_column_of_its_own():
+    detail = "/juno/raw/2023/0302/Daq.1.dat was announced with 5 bytes, the storage has Daq.1.dat with 6"
+    text = run([answer(record(1, Detail=detail))], "list").out.getvalue()
+    assert "it was announced with 5 bytes, the storage has it with 6" in text
 
 
 def test_nothing_in_quarantine_is_said():

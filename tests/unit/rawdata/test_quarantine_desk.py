@@ -190,6 +190,15 @@ def test_records_that_cannot_be_closed_are_named_and_the_others_are_closed(state
     assert ledger.records[1].closedReason == "it was put right"
 
 
+def test_a_record_without_a_file_cannot_be_waived_and_is_not_journalled():
+    ledger = Ledger(record(1, lfn=""), record(2))
+    outcome = desk(ledger).close([1, 2], QuarantineState.WAIVED, "waiveQuarantined", ANN).toDict()
+    assert outcome["Done"] == [2]
+    assert "names no file" in whyOf(outcome)[1]
+    assert len(ledger.journal) == 1
+    assert desk(ledger).close([1], QuarantineState.DROPPED, "dropQuarantined", ANN).done == [1]
+
+
 def test_a_ledger_that_is_away_closes_nothing_and_says_so():
     with pytest.raises(TemporaryFailure):
         desk(Ledger(record(1), away=True)).close([1], QuarantineState.WAIVED, "waiveQuarantined", ANN)
