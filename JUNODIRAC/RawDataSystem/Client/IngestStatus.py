@@ -91,12 +91,12 @@ class IngestStatus:
         return {"Time": momentText(now), "Days": days, "Types": types, "Alerts": alerts}
 
     def _lag(self, policy: TypePolicy) -> dict[str, Any]:
-        try:
-            return dict(self._lagOf(policy))
-        except self._explained as error:
-            if str(error) not in self.unavailable:
+        if not self.unavailable:  # the same Kafka would not answer for the next Type either
+            try:
+                return dict(self._lagOf(policy))
+            except self._explained as error:
                 self.unavailable.append(str(error))
-            return {"Topic": policy.topic, "Group": None, "Lag": None, "Partitions": []}
+        return {"Topic": policy.topic, "Group": None, "Lag": None, "Partitions": []}
 
     def _rates(self, typeName: str, now: datetime) -> dict[str, float]:
         """Files a second: those that were brought to an end as registered, over whole minutes that are past, and this one."""

@@ -19,6 +19,7 @@ from JUNODIRAC.RawDataSystem.Client.TypePolicies import BadTypeConfiguration
 
 # messages that are held in memory at the same time: each may have a megabyte
 _MESSAGES_AT_ONCE = 50
+_NOT_TRIED = "it was not tried: Kafka confirmed none of the messages before it"
 
 
 class UnknownRecord(Exception):
@@ -144,7 +145,11 @@ class QuarantineDesk:
         outcome = DeskOutcome()
         writer = self._writer()
         numbers = list(dict.fromkeys(quarantineIDs))
+        isKafkaAway = False
         for start in range(0, len(numbers), _MESSAGES_AT_ONCE):
+            if isKafkaAway:  # not to wait for it again and again
+                outcome.refused |= dict.fromkeys(numbers[start:], _NOT_TRIED)
+                break
             wanted = self._wanted(numbers[start : start + _MESSAGES_AT_ONCE], outcome, again)
             for topic, records in self._byTopic(wanted, outcome).items():
                 for record in records:
@@ -152,6 +157,7 @@ class QuarantineDesk:
                 written = writer.write(topic, [_message(record, actor) for record in records])
                 outcome.refused |= {int(name): why for name, why in written.failed.items()}
                 self._noteReplayed(records, written.confirmed, actor, outcome)
+                isKafkaAway = not written.confirmed
         return outcome
 
     def _noteReplayed(

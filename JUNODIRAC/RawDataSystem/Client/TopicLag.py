@@ -46,7 +46,7 @@ class TopicLag:
         try:
             partitions = self._partitions(consumer, topic)
         except KafkaException as exc:
-            raise TemporaryFailure(f"Kafka at {self._brokers}", str(exc.args[0])) from exc
+            raise TemporaryFailure(f"Kafka at {self._brokers}", exc.args[0].str()) from exc
         finally:
             consumer.close()
         return {"Topic": topic, "Group": group, "Lag": sum(each["Lag"] for each in partitions), "Partitions": partitions}

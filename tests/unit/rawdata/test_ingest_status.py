@@ -74,12 +74,16 @@ def test_rates_count_registered_files_over_five_minutes_and_an_hour():
 
 
 def test_without_kafka_the_rest_is_shown_and_kafka_is_named_once():
+    asked = []
+
     def away(policy):
+        asked.append(policy)
         raise TemporaryFailure("Kafka at k:9092", "no broker answers")
 
     answer, unavailable = lookAt(away)
     assert unavailable == ["Kafka at k:9092 is not available: no broker answers"]
     assert [each["Lag"] for each in answer["Types"]] == [None, None]
+    assert len(asked) == 1
     assert answer["Types"][1]["States"]["Registered"] == 10
 
 

@@ -177,6 +177,14 @@ def test_each_record_of_a_long_list_is_told_once_whatever_became_of_it():
     assert "no record 131" in why[131]
 
 
+def test_a_kafka_that_is_away_is_not_tried_for_every_portion_of_a_long_list():
+    writer = Writer(lost=range(200))
+    outcome = replay(Ledger(*map(record, range(1, 131))), *range(1, 131), writer=writer)
+    assert len(writer.messages) == 50
+    assert set(whyOf(outcome)) == set(range(1, 131))
+    assert "not tried" in whyOf(outcome)[51]
+
+
 # ---- waive and drop
 
 
