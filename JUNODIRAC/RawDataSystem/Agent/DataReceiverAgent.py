@@ -74,7 +74,9 @@ class DataReceiverAgent(AgentModule):
         self._beatLedger: RawDataDB | None = None
         self._tasks: list[PeriodicTask] = []
         self._startTrouble = Trouble(self.log, self._number("MaxRetryDelay", 60))
-        self._guard = StopGuard(self.log, self._number("StopSeconds", 5), self._onStop, self._unfinished, self._leave)
+        self._guard = StopGuard(
+            self.log, self._number("StopSeconds", 5), self._isAskedToStop, self._onStop, self._unfinished, self._leave
+        )
         if threading.current_thread() is threading.main_thread():
             self._guard.arm()
         self.log.notice("Receiver of Type", self._typeName or "unknown")
@@ -108,9 +110,13 @@ class DataReceiverAgent(AgentModule):
     # --------------------------------------------------------------- stopping
 
     def _onStop(self) -> None:
-        """SIGTERM: the batch that is being written gets StopSeconds to end. Runs in a thread of its own."""
+        """A request to stop: the batch that is being written gets StopSeconds to end. Runs in a thread of its own."""
         self._stop.set()
         self.am_stopExecution()
+
+    def _isAskedToStop(self) -> bool:
+        """DIRAC's own way, a file; one that is there before the first cycle is left over, and DIRAC takes it away."""
+        return bool(self._tasks) and self.am_checkStopAgentFile()
 
     def _isStopping(self) -> bool:
         return self._stop.is_set() or self.am_checkStopAgentFile()
@@ -122,6 +128,8 @@ class DataReceiverAgent(AgentModule):
 
     def _leave(self) -> None:
         """Leave the consumer group while the main thread is held up elsewhere; never while it may use the consumer itself."""
+        if self.am_checkStopAgentFile():
+            self.am_removeStopAgentFile()  # DIRAC does so at a clean end; else the next start would stop at once
         if self._source is not None and self._receiver is not None and self._receiver.batchAgeSeconds > 0:
             self._source.close()
 

@@ -102,24 +102,28 @@ class SourceStorage:
 
         :raises TemporaryFailure: if the storage does not answer
         """
-        return {entry.name: (entry.sizeBytes, entry.modifiedTime) for entry in self._entries(directory) if entry.isFile}
+        return self._listed(
+            directory, lambda found: {entry.name: (entry.sizeBytes, entry.modifiedTime) for entry in found if entry.isFile}, {}
+        )
 
     def listDirectories(self, parent: str) -> list[str]:
         """Names of the directories in a directory, in order; none if it is not there.
 
         :raises TemporaryFailure: if the storage does not answer
         """
-        return sorted(entry.name for entry in self._entries(parent) if entry.isDirectory)
+        return self._listed(parent, lambda found: sorted(entry.name for entry in found if entry.isDirectory), [])
 
-    def _entries(self, directory: str) -> list[DirectoryEntry]:
+    def _listed(self, directory: str, read: Callable[[Iterable[DirectoryEntry]], T], nothing: T) -> T:
+        """What a function reads from the listing of a directory; ``nothing`` where there is no such directory."""
         base = self._base(directory)
+        question = self._questions.submit(lambda: read(self._access.list(base + directory)))
         try:
-            return self._inTime(self._questions.submit(self._access.list, base + directory), self._timeoutSeconds)
+            return self._inTime(question, self._timeoutSeconds)
         except StorageError as error:
             if not error.isNotThere:
                 raise TemporaryFailure(self._component, f"{directory}: {error}") from error
             self._checkBase(base)
-            return []
+            return nothing
 
     # ---- sizes
 
@@ -128,15 +132,25 @@ class SourceStorage:
         count = len(lfns)
         if count < _LIST_FROM_FILES or self._entryCounts.get(directory, 0) > count * _ENTRIES_PER_QUESTION:
             return {}
+        question = self._questions.submit(self._readSizes, base, directory, frozenset(lfns))
         try:
-            entries = self._inTime(self._questions.submit(self._access.list, base + directory), deadline - monotonic())
+            entryCount, found = self._inTime(question, deadline - monotonic())
         except StorageError:
             return {}  # what is wrong with it, each file will tell
         if len(self._entryCounts) >= _REMEMBERED_DIRECTORIES:
             self._entryCounts.clear()
-        self._entryCounts[directory] = len(entries)
-        sizes = {f"{directory}/{entry.name}": entry.sizeBytes for entry in entries if entry.isFile}
-        return {lfn: StoredFile(sizes[lfn]) for lfn in lfns if lfn in sizes}
+        self._entryCounts[directory] = entryCount
+        return found
+
+    def _readSizes(self, base: str, directory: str, wanted: Collection[str]) -> tuple[int, dict[str, StoredFile]]:
+        """How much there is in a directory, and the sizes of the wanted files."""
+        entryCount, found = 0, {}
+        for entry in self._access.list(base + directory):
+            entryCount += 1
+            lfn = f"{directory}/{entry.name}"
+            if entry.isFile and lfn in wanted:
+                found[lfn] = StoredFile(entry.sizeBytes)
+        return entryCount, found
 
     def _sizeOf(self, base: str, lfn: str) -> StoredFile:
         try:
@@ -168,7 +182,7 @@ class SourceStorage:
         # the files alone are to blame only where their own directory can be read
         for directory in list(_byDirectory(failed))[:3]:
             try:
-                self._inTime(self._questions.submit(self._access.list, base + directory), self._checkSeconds)
+                self._inTime(self._questions.submit(self._readSizes, base, directory, ()), self._checkSeconds)
             except StorageError:
                 continue
             return

@@ -1,5 +1,6 @@
-"""SIGTERM ends the process within a few seconds, whatever the main thread waits for.
+"""A request to stop ends the process within a few seconds, whatever the main thread waits for.
 
+The request is SIGTERM, or the file that DIRAC's ``runsvctrl t``, ``sv down`` and sysadmin CLI make instead of sending it.
 Python runs a signal's handler in the main thread, between two of its own instructions: a call into a library that waits for
 a database or for Kafka puts it off for as long. So a thread of its own gets to know of the signal, and ends the process when
 the main thread does not do it in time. That is safe, because everything may be repeated: what is not committed comes again.
@@ -17,12 +18,14 @@ from contextlib import suppress
 from typing import Any
 
 _LEAVE_SECONDS = 2.0
+_LOOK_SECONDS = 0.5
 
 
 class StopGuard:
     """Watches over the end of the process.
 
     :param stopSeconds: time that the main thread has to end by itself
+    :param isAskedToStop: whether it is asked to stop in another way than by the signal
     :param onStop: called at once, in a thread of its own
     :param abandoned: says what the main thread was doing, for the log
     :param leave: tells others that we are gone; it gets two seconds
@@ -33,6 +36,7 @@ class StopGuard:
         self,
         log: Any,
         stopSeconds: float,
+        isAskedToStop: Callable[[], bool],
         onStop: Callable[[], None],
         abandoned: Callable[[], str],
         leave: Callable[[], None],
@@ -40,6 +44,7 @@ class StopGuard:
     ) -> None:
         self._log = log
         self._stopSeconds = stopSeconds
+        self._isAskedToStop = isAskedToStop
         self._onStop = onStop
         self._abandoned = abandoned
         self._leave = leave
@@ -60,12 +65,20 @@ class StopGuard:
         self._ended.set()
 
     def _watch(self) -> None:
-        while signal.SIGTERM not in self._receiving.recv(64):
-            pass
+        self._receiving.settimeout(_LOOK_SECONDS)
+        while not self._isSignalled():
+            if self._isAskedToStop():
+                break
         self.stop()
 
+    def _isSignalled(self) -> bool:
+        try:
+            return signal.SIGTERM in self._receiving.recv(64)
+        except TimeoutError:
+            return False
+
     def stop(self) -> None:
-        """What happens on SIGTERM."""
+        """What happens on a request to stop."""
         self._onStop()
         if self._ended.wait(self._stopSeconds):
             return

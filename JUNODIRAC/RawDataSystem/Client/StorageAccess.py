@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from resource import RLIMIT_NPROC, getrlimit, setrlimit
@@ -53,13 +53,18 @@ class StorageError(Exception):
 
 @dataclass(frozen=True)
 class DirectoryEntry:
-    """One line of a listing; ``modifiedTime`` is UTC."""
+    """One line of a listing; ``modifiedTimestamp`` in seconds since 1970."""
 
     name: str
     isFile: bool
     isDirectory: bool
     sizeBytes: int
-    modifiedTime: datetime
+    modifiedTimestamp: float
+
+    @property
+    def modifiedTime(self) -> datetime:
+        """When it was last changed, UTC."""
+        return datetime.fromtimestamp(self.modifiedTimestamp, UTC)
 
 
 class StorageAccess:
@@ -98,27 +103,24 @@ class StorageAccess:
         """
         return str(self._ask("checksum", url, "ADLER32")).strip().lower().zfill(8)
 
-    def list(self, url: str) -> list[DirectoryEntry]:
-        """What is in a directory.
+    def list(self, url: str) -> Iterator[DirectoryEntry]:
+        """What is in a directory, one by one: a hundred thousand at once would be felt in the memory.
 
         :raises StorageError: if there is no such directory, or no answer
         """
         directory = self._ask("opendir", url)
-        entries: list[DirectoryEntry] = []
         while True:
             entry, found = self._checked(directory.readpp)
             if entry is None or not entry.d_name:
-                return entries
+                return
             if entry.d_name not in (".", ".."):
-                entries.append(
-                    DirectoryEntry(
-                        name=entry.d_name,
-                        # listings of XRootD give a file's mode without the bits that say "plain file"
-                        isFile=S_IFMT(found.st_mode) in (0, S_IFREG),
-                        isDirectory=S_ISDIR(found.st_mode),
-                        sizeBytes=int(found.st_size),
-                        modifiedTime=datetime.fromtimestamp(found.st_mtime, UTC),
-                    )
+                yield DirectoryEntry(
+                    name=entry.d_name,
+                    # listings of XRootD give a file's mode without the bits that say "plain file"
+                    isFile=S_IFMT(found.st_mode) in (0, S_IFREG),
+                    isDirectory=S_ISDIR(found.st_mode),
+                    sizeBytes=int(found.st_size),
+                    modifiedTimestamp=found.st_mtime,
                 )
 
     def _ask(self, question: str, *args: str) -> Any:

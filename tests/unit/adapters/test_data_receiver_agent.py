@@ -129,6 +129,23 @@ class Ledger:
         self.beats.append(beat)
 
 
+def test_a_file_that_asked_for_the_stop_does_not_stop_the_next_start(agent):
+    made = agent()
+    removed = []
+    made.am_checkStopAgentFile = lambda: True
+    made.am_removeStopAgentFile = lambda: removed.append(True)
+    made._leave()
+    assert removed == [True]
+
+
+def test_a_file_left_over_from_before_the_start_does_not_end_the_process(agent):
+    made = agent()
+    made.am_checkStopAgentFile = lambda: True
+    assert not made._isAskedToStop()
+    made.execute()
+    assert made._isAskedToStop()
+
+
 def test_the_sign_of_life_says_what_the_receiver_waits_for(agent):
     made = agent()
     made._beatLedger = Ledger()

@@ -66,9 +66,13 @@ class FakeAccess:
         if not inside:
             raise StorageError(errno.ENOENT, "no such directory")
         names = {lfn.removeprefix(f"{directory}/") for lfn in inside}
-        files = [DirectoryEntry(name, True, False, self.sizes[f"{directory}/{name}"], TIME) for name in names if "/" not in name]
+        files = [
+            DirectoryEntry(name, True, False, self.sizes[f"{directory}/{name}"], TIME.timestamp())
+            for name in names
+            if "/" not in name
+        ]
         directories = {name.partition("/")[0] for name in names if "/" in name}
-        return files + [DirectoryEntry(name, False, True, 0, TIME) for name in directories]
+        return files + [DirectoryEntry(name, False, True, 0, TIME.timestamp()) for name in directories]
 
 
 def storage(access, **options):

@@ -14,7 +14,7 @@ from JUNODIRAC.RawDataSystem.Client.StopGuard import StopGuard
 class Bench:
     def __init__(self, log, stopSeconds, leave=lambda: None):
         self.stopped, self.exits = threading.Event(), []
-        self.guard = StopGuard(log, stopSeconds, self.stopped.set, lambda: "7 messages", leave, self.exits.append)
+        self.guard = StopGuard(log, stopSeconds, lambda: False, self.stopped.set, lambda: "7 messages", leave, self.exits.append)
 
 
 def test_a_main_thread_that_does_not_end_is_ended_and_what_it_leaves_is_said(log):
@@ -51,25 +51,32 @@ def test_leaving_that_fails_or_hangs_does_not_keep_the_process(log, isHanging, m
     assert bench.exits == [0]
 
 
-def test_a_process_that_hangs_in_a_library_is_ended_by_the_signal():
-    # PyObject_Del-like: a C call that holds the main thread and that no Python handler interrupts
+@pytest.mark.parametrize("isFile", [False, True])
+def test_a_process_that_hangs_in_a_library_is_ended_by_the_signal_or_the_file(isFile, tmp_path):
+    # a C call that holds the main thread and that no Python handler interrupts
     program = """
-import ctypes, signal, sys
+import ctypes, os, sys
 sys.path[:0] = {path!r}
 from JUNODIRAC.RawDataSystem.Client.StopGuard import StopGuard
 class Log:
     def __getattr__(self, _level):
         return lambda *texts: print(*texts)
-StopGuard(Log(), 0.1, lambda: print("asked to stop"), lambda: "a batch", lambda: print("left")).arm()
+def asked():
+    return os.path.exists({file!r})
+StopGuard(Log(), 0.1, asked, lambda: print("asked to stop"), lambda: "a batch", lambda: print("left")).arm()
 print("ready", flush=True)
-libc = ctypes.CDLL(None)
 while True:
-    libc.sleep(60)
+    ctypes.CDLL(None).sleep(60)
 """
-    process = subprocess.Popen([sys.executable, "-c", program.format(path=sys.path)], stdout=subprocess.PIPE, text=True)
+    file = tmp_path / "stop_agent"
+    source = program.format(path=sys.path, file=str(file))
+    process = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "ready\n"
-        os.kill(process.pid, signal.SIGTERM)
+        if isFile:
+            file.touch()
+        else:
+            os.kill(process.pid, signal.SIGTERM)
         output, _ = process.communicate(timeout=30)
     finally:
         process.kill()

@@ -60,7 +60,7 @@ def test_checksums_have_one_form(text):
 
 def test_a_listing_knows_files_even_where_the_storage_leaves_out_that_they_are_files():
     entries = [(".", stat.S_IFDIR), ("a", 0o644), ("b", stat.S_IFREG | 0o644), ("c", stat.S_IFDIR | 0o755), ("l", stat.S_IFLNK)]
-    listed = StorageAccess(lambda: Context(entries=entries)).list("d")
+    listed = list(StorageAccess(lambda: Context(entries=entries)).list("d"))
     assert [(each.name, each.isFile, each.isDirectory) for each in listed] == [
         ("a", True, False),
         ("b", True, False),
