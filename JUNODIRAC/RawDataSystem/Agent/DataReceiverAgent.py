@@ -51,6 +51,7 @@ AGENT_NAME = "RawData/DataReceiverAgent"
 
 _NAME_SUFFIX = "ReceiverAgent"
 _HEARTBEAT_SECONDS = 10.0
+_FIRST_CYCLE_SECONDS = 9.0
 # a batch takes seconds; one that takes longer waits for somebody who does not say so
 _LONG_BATCH_SECONDS = 60.0
 _SWEEP_PAUSE_SECONDS = 1.0
@@ -84,19 +85,21 @@ class DataReceiverAgent(AgentModule):
 
     @convertToReturnValue
     def execute(self) -> None:
-        """One bounded cycle of batches; the first one only connects.
+        """One bounded cycle of batches; the first one connects, and ends when the backlog is read, or DIRAC's pause over.
 
         If something is out of order at the end, it fails with that, so that nobody takes the cycle for a good one.
         """
         if not self._tasks:
             self._startTask("Heartbeat", _HEARTBEAT_SECONDS, self._beat, self.log.verbose)
-        if self._receiver is None:
-            self._receiver = self._connect()
-            return
-        end = monotonic() + self._number("ConsumeSeconds", 60)
+        isFirst = self._receiver is None
+        receiver = self._receiver = self._receiver or self._connect()
+        # a short first cycle shows soon whether all is well; the next one begins ten seconds after it began
+        end = monotonic() + (_FIRST_CYCLE_SECONDS if isFirst else self._number("ConsumeSeconds", 60))
         while monotonic() < end and not self._isStopping():
-            self._receiver.step()
-        self._receiver.trouble.raiseIfLasting()
+            receiver.step()
+            if isFirst and receiver.readUntil is not None:
+                break
+        receiver.trouble.raiseIfLasting()
 
     def finalize(self) -> dict[str, Any]:
         """Leave the consumer group, so that another receiver takes over at once. What is not committed comes again."""

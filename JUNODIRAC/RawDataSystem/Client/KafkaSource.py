@@ -20,6 +20,9 @@ _DEFAULTS = {
     "topic.metadata.refresh.interval.ms": 10_000,
     # librdkafka writes to stderr; what it has to say comes as errors too, and those we log
     "log_level": 2,
+    # A receiver that was killed is missed after this time, and its successor gets its partitions. It is a thread of librdkafka
+    # that shows that we live, whatever the main thread waits for. Kafka's own 45 s are for programs that stop for long
+    "session.timeout.ms": 10_000,
     # What is fetched ahead is bounded: librdkafka's own limits are 64 MB of messages and 50 MB an answer
     "queued.min.messages": 10_000,
     "queued.max.messages.kbytes": 8_192,

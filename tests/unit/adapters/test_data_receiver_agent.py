@@ -1,6 +1,7 @@
 """The receiver as an agent: it starts whatever is missing, says what it waits for, and stops when it is asked to."""
 
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -34,6 +35,7 @@ class Receiver:
     def __init__(self, agent, failure=None):
         self.agent, self.failure, self.steps = agent, failure, 0
         self.trouble = self
+        self.readUntil = None
         self.pendingMessages, self.batchAgeSeconds = 0, 0.0
 
     def current(self):
@@ -71,6 +73,16 @@ def test_the_agent_connects_as_soon_as_what_was_missing_is_there(agent, monkeypa
     receiver = Receiver(made)
     monkeypatch.setattr(made, "_connect", lambda: receiver)
     assert made.execute()["OK"]
+    assert receiver.steps == 3
+
+
+def test_the_first_cycle_ends_when_the_backlog_is_read_and_the_next_ones_go_on(agent, monkeypatch):
+    made = agent(ConsumeSeconds=1000)
+    receiver = Receiver(made)
+    receiver.readUntil = datetime(2023, 3, 2, tzinfo=UTC)
+    monkeypatch.setattr(made, "_connect", lambda: receiver)
+    assert made.execute()["OK"]
+    assert receiver.steps == 1
     assert made.execute()["OK"]
     assert receiver.steps == 3
 
