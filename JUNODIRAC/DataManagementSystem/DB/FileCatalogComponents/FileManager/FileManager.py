@@ -1,4 +1,4 @@
-"""The file catalogue's classic file manager, which writes many rows in a statement.
+"""The file catalogue's classic file manager, which writes many rows in a statement and adds files whole or not at all.
 
 The catalogue finds it through DIRAC's ObjectLoader, which looks into extensions first, where its option ``FileManager`` is
 ``FileManager``, DIRAC's default.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from DIRAC.DataManagementSystem.DB.FileCatalogComponents.FileManager.FileManager import FileManager as DiracFileManager
-
 from JUNODIRAC.DataManagementSystem.DB.MultiRowInsert import MultiRowInsert
+from JUNODIRAC.DataManagementSystem.DB.WholeAddFile import WholeAddFile
 
 
 class _Delegate:
@@ -30,8 +29,8 @@ class _Database(MultiRowInsert, _Delegate):
     """The catalogue's database, but for the one method."""
 
 
-class FileManager(DiracFileManager):
-    """DIRAC's file manager on a database that joins rows."""
+class FileManager(WholeAddFile):
+    """DIRAC's file manager on a database that joins rows; it adds files whole or not at all."""
 
     def __init__(self, database: Any = None) -> None:
         super().__init__()
