@@ -166,7 +166,7 @@ def test_every_topic_is_in_the_administrator_guide():
 
 
 def test_every_method_of_the_service_is_in_the_authorisation_table_with_its_right():
-    source = (ROOT / "JUNODIRAC/RawDataSystem/Service/RawDataManagerHandler.py").read_text()
+    source = "\n".join(path.read_text() for path in (ROOT / "JUNODIRAC/RawDataSystem/Service").glob("*.py"))
     rights = dict(re.findall(r"^    auth_(\w+) = (\w+)$", source, re.MULTILINE))
     assert set(rights) == set(re.findall(r"def export_(\w+)", source))
     shown = {"READERS": "authenticated", "MANAGERS": "ProductionManagement"}
