@@ -6,10 +6,12 @@ listing costs it one round trip a file. gfal2 itself gets a whole directory with
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from resource import RLIMIT_NPROC, getrlimit, setrlimit
@@ -28,6 +30,8 @@ _XROOTD_PATIENCE = {
 _NAMESPACE_TIMEOUT_SECONDS = 20
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR})
 _NO_SUCH_SERVICE = frozenset({errno.ENOTSUP, errno.ENOSYS, errno.EPROTONOSUPPORT})
+_ONE_LISTING = threading.Lock()
+_LARGE_LISTING = 20_000
 
 
 class StorageError(Exception):
@@ -104,10 +108,20 @@ class StorageAccess:
         return str(self._ask("checksum", url, "ADLER32")).strip().lower().zfill(8)
 
     def list(self, url: str) -> Iterator[DirectoryEntry]:
-        """What is in a directory, one by one: a hundred thousand at once would be felt in the memory.
+        """What is in a directory, one by one.
+
+        XRootD's client holds a whole listing, 100 MB for a hundred thousand files: so one listing at a time in a process.
 
         :raises StorageError: if there is no such directory, or no answer
         """
+        with _ONE_LISTING:
+            count = 0
+            for count, entry in enumerate(self._entries(url), 1):  # noqa: B007 needed after the loop
+                yield entry
+        if count > _LARGE_LISTING:
+            _giveMemoryBack()
+
+    def _entries(self, url: str) -> Iterator[DirectoryEntry]:
         directory = self._ask("opendir", url)
         while True:
             entry, found = self._checked(directory.readpp)
@@ -134,6 +148,12 @@ class StorageAccess:
             return call(*args)
         except Exception as exc:  # gfal2.GError, which cannot be imported where gfal2 is not needed
             raise StorageError(int(getattr(exc, "code", 0) or errno.EIO), str(exc)) from exc
+
+
+def _giveMemoryBack() -> None:
+    """The C library keeps what was freed, for another use that never comes."""
+    with suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _gfalContext() -> Any:
