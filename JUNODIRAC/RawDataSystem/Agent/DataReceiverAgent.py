@@ -38,6 +38,7 @@ from JUNODIRAC.RawDataSystem.Client.KafkaConfiguration import KafkaConfiguration
 from JUNODIRAC.RawDataSystem.Client.KafkaSource import KafkaSource
 from JUNODIRAC.RawDataSystem.Client.Owner import Owner, productionManager
 from JUNODIRAC.RawDataSystem.Client.PeriodicTask import PeriodicTask
+from JUNODIRAC.RawDataSystem.Client.PromptTransport import usePromptTransport
 from JUNODIRAC.RawDataSystem.Client.SourceStorage import SourceStorage
 from JUNODIRAC.RawDataSystem.Client.StatusSender import StatusSender
 from JUNODIRAC.RawDataSystem.Client.StopGuard import StopGuard
@@ -67,6 +68,7 @@ class DataReceiverAgent(AgentModule):
         An agent whose initialize fails is started again by runit every second, for ever; what is missing at the start is
         waited for in the cycle instead, and said once.
         """
+        usePromptTransport()
         self._typeName = self._typeOfInstance()
         self._startedTime = datetime.now(UTC)
         self._stop = threading.Event()
