@@ -41,7 +41,8 @@ def rowsOf(database, transformation: int) -> dict[str, tuple]:
     rows = database.rows(
         "TransformationDB",
         "SELECT d.LFN, d.Status, t.Status, t.ErrorCount, t.TaskID, t.TargetSE, t.UsedSE, t.LastUpdate IS NULL,"
-        " t.InsertedTime IS NULL FROM TransformationFiles t JOIN DataFiles d ON d.FileID = t.FileID WHERE t.TransformationID = %s",
+        " t.InsertedTime IS NULL FROM TransformationFiles t JOIN DataFiles d ON d.FileID = t.FileID"
+        " WHERE t.TransformationID = %s",
         transformation,
     )
     return {lfn: tuple(values) for lfn, *values in rows}
@@ -177,7 +178,7 @@ def test_the_catalogue_writes_each_file_and_its_replica_as_ever(testbed):
         lfn: (5, entry["GUID"], "1a2b3c4d") for lfn, entry in entries.items()
     }
     replicas = unpack(catalogue.getReplicas(lfns))["Successful"]
-    assert {lfn: list(found) for lfn, found in replicas.items()} == dict.fromkeys(lfns, ["IHEP-JUNOEOS"])
+    assert {lfn: list(found) for lfn, found in replicas.items()} == {lfn: ["IHEP-JUNOEOS"] for lfn in lfns}
     directory = lfns[0].rpartition("/")[0]
     usage = unpack(catalogue.getDirectorySize([directory], True, False))["Successful"][directory]
     assert (usage["LogicalFiles"], usage["LogicalSize"]) == (1200, 6000)
