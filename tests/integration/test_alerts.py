@@ -51,8 +51,11 @@ class Watch:
 
 
 @pytest.fixture(scope="module")
-def shortWatch(testbed) -> Iterator[None]:
-    """The agent with short times, from a file of its own; earlier tests' problems are settled before."""
+def shortWatch(testbed) -> Iterator[int]:
+    """The agent with short times, from a file of its own; earlier tests' problems are settled before.
+
+    :returns: number of mails before its first
+    """
     path = testbed.settings.dirac_root / f"etc/{WATCH}.cfg"
     before = path.read_text()
     alerts = {"RawData": {"Alerts": {"Recipients": RECIPIENT}, "Types": {"Alarm": SILENT_TYPE}}}
@@ -63,8 +66,9 @@ def shortWatch(testbed) -> Iterator[None]:
     for table in ("Alerts", "IngestRates", "Sweeps"):
         database.rows("RawDataDB", f"DELETE FROM {table}")
     write_cfg(path, content)
+    mails = len(read_mails(testbed.settings))
     testbed.dirac.control("up", WATCH)
-    yield
+    yield mails
     testbed.dirac.control("down", WATCH)
     write(path, before)
     testbed.dirac.control("up", WATCH)
@@ -120,10 +124,11 @@ def test_a_file_that_is_announced_with_another_content_is_told(testbed, watch, f
     assert "dirac-juno-quarantine list --type RTRaw --code Conflict" in mail.text
 
 
-def test_a_type_of_which_nothing_is_announced_is_told(watch):
+def test_a_type_of_which_nothing_is_announced_is_told(watch, shortWatch):
     about = "no file of Type Alarm is announced"
     waitUntil("its record", lambda: watch.occurrences("silence:Alarm") > 0, 60)
-    assert [mail for mail in read_mails(watch.testbed.settings) if about in mail.text and "none ever came" in mail.text]
+    told = [mail for mail in read_mails(watch.testbed.settings)[shortWatch:] if about in mail.text]
+    assert ["none ever came" in mail.text for mail in told] == [True]
 
 
 def test_a_service_that_is_away_is_one_mail_and_one_when_it_is_back_also_if_the_watch_is_killed(testbed, watch, stopped):
@@ -139,6 +144,20 @@ def test_a_service_that_is_away_is_one_mail_and_one_when_it_is_back_also_if_the_
     assert "over: " in watch.about(sentence)[1].subject
     waitUntil("the alert's end", lambda: watch.occurrences(key) == 0, 30)
     assert len(watch.about(sentence)) == 2
+
+
+def test_while_the_ledger_is_away_people_are_told_all_the_same_and_it_is_written_down_afterwards(testbed, watch):
+    sentence = "RawData/RawDataDB does not answer"
+    testbed.infra.control("down", "mariadb")
+    try:
+        waitUntil("a mail", lambda: bool(watch.about(sentence)), 90)
+    finally:
+        testbed.infra.control("up", "mariadb")
+    waitUntil("a mail of its end", lambda: len(watch.about(sentence)) > 1, 90)
+    assert watch.about("gives no sign of life") == []
+    columns = "LastMailTime IS NOT NULL, EndedTime IS NOT NULL"
+    written = f"SELECT {columns} FROM Alerts WHERE Problem = 'service:RawData/RawDataDB'"
+    waitUntil("the alert with its end", lambda: watch.database.rows("RawDataDB", written) == [(1, 1)], 30)
 
 
 def test_while_no_mail_can_be_sent_that_is_said_once_and_the_mail_comes_when_it_can(testbed, watch, stopped):

@@ -79,7 +79,8 @@ class Observations:
     :param services: those that do not answer now
     :param silenceLimitsSeconds: by Type, those that have one
     :param badTypes: what is wrong with the configuration of the Types; empty if nothing
-    :param watchedSince: when the watch began, for Types of which nothing was ever announced
+    :param watchedSince: since when the ledger could be read without a break: while it could not, nothing could be written
+        into it either, so what is older in it is not yet late
     """
 
     now: datetime
@@ -101,8 +102,8 @@ def findProblems(seen: Observations, limits: Thresholds, standing: AbstractSet[s
     if seen.ledger is not None:
         problems += _rateProblems(seen, seen.ledger, limits, standing)
         problems += _conflictProblems(seen.ledger)
-        problems += _silenceProblems(seen, seen.ledger)
-        problems += _receiverProblems(seen, seen.ledger, limits)
+        problems += _silenceProblems(seen, seen.ledger, standing)
+        problems += _receiverProblems(seen, seen.ledger, limits, standing)
         problems += _sweepProblems(seen.ledger)
     return problems
 
@@ -163,16 +164,17 @@ def _conflictProblems(ledger: LedgerSigns) -> Iterator[Problem]:
         )
 
 
-def _silenceProblems(seen: Observations, ledger: LedgerSigns) -> Iterator[Problem]:
+def _silenceProblems(seen: Observations, ledger: LedgerSigns, standing: AbstractSet[str]) -> Iterator[Problem]:
     for typeName, limitSeconds in sorted(seen.silenceLimitsSeconds.items()):
+        key = f"{SILENCE}:{typeName}"
         last = ledger.lastAnnouncements.get(typeName)
         since = last or seen.watchedSince
         silentSeconds = (seen.now - since).total_seconds()
-        if limitSeconds <= 0 or silentSeconds < limitSeconds:
+        if limitSeconds <= 0 or silentSeconds < limitSeconds or _mayBeLate(seen, limitSeconds, key in standing):
             continue
         lastText = f"the last one came at {_time(last)}, {ageText(silentSeconds)} ago" if last else "none ever came"
         yield Problem(
-            f"{SILENCE}:{typeName}",
+            key,
             typeName,
             f"no file of Type {typeName} is announced",
             f"{lastText}; people are told after {ageText(limitSeconds)}",
@@ -181,13 +183,21 @@ def _silenceProblems(seen: Observations, ledger: LedgerSigns) -> Iterator[Proble
         )
 
 
-def _receiverProblems(seen: Observations, ledger: LedgerSigns, limits: Thresholds) -> Iterator[Problem]:
+def _mayBeLate(seen: Observations, limitSeconds: float, isStanding: bool) -> bool:
+    """Whether the ledger was back too short a time ago for somebody to have written a sign of life into it."""
+    return not isStanding and (seen.now - seen.watchedSince).total_seconds() < limitSeconds
+
+
+def _receiverProblems(
+    seen: Observations, ledger: LedgerSigns, limits: Thresholds, standing: AbstractSet[str]
+) -> Iterator[Problem]:
     for typeName in sorted({receiver.typeName for receiver in ledger.receivers}):
         receivers = [receiver for receiver in ledger.receivers if receiver.typeName == typeName]
         newest = max(receivers, key=lambda receiver: receiver.heartbeatTime)
         oldest = seen.now - timedelta(seconds=limits.receiverSilenceSeconds)
         if newest.heartbeatTime < oldest:
-            yield _silentReceiver(seen, newest)
+            if not _mayBeLate(seen, limits.receiverSilenceSeconds, f"{RECEIVER}:{typeName}" in standing):
+                yield _silentReceiver(seen, newest)
             continue
         troubled = [
             (receiver.troubleSince, receiver)

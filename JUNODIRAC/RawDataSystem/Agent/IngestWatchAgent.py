@@ -40,7 +40,7 @@ class IngestWatchAgent(AgentModule):
 
     def initialize(self) -> dict[str, Any]:
         """Prepare. Nothing is connected yet: what is away at the start is what the watch is there for."""
-        self._watchedSince = datetime.now(UTC)
+        self._watchedSince: datetime | None = None
         self._book = AlertBook()
         self._teller = AlertTeller(self._book, AlertMail(self.log), self.log)
         self._probes = Probes(self._number("ProbeSeconds", _PROBE_SECONDS))
@@ -58,7 +58,7 @@ class IngestWatchAgent(AgentModule):
         failures |= self._probes.run(self._services())
         seen = Observations(
             now=now,
-            watchedSince=self._watchedSince,
+            watchedSince=self._watchedSince or now,
             ledger=signs,
             services=self._servicesDown(failures, now),
             silenceLimitsSeconds={name: policy.silenceAlarmSeconds for name, policy in self._policies.items()},
@@ -90,8 +90,11 @@ class IngestWatchAgent(AgentModule):
                 self._ledger = LedgerWatch(parentLogger=self.log)
             self._book.load(self._ledger)
             since = now - timedelta(seconds=limits.windowSeconds)
-            return self._ledger.readSigns(self._policies.keys(), since, now), {}
+            signs = self._ledger.readSigns(self._policies.keys(), since, now)
+            self._watchedSince = self._watchedSince or now
+            return signs, {}
         except Exception as exc:  # noqa: BLE001 whatever it is: people are told of it
+            self._watchedSince = None
             return None, {WatchedServices.LEDGER: str(exc)}
 
     def _save(self) -> None:

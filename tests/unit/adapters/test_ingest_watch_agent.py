@@ -116,6 +116,19 @@ def test_a_ledger_that_is_away_from_the_start_is_told_and_fails_no_cycle(world):
     world.ledger.failure = None
 
 
+def test_the_watch_counts_anew_when_the_ledger_was_away(world):
+    agent = world.make()
+    cycles(agent)
+    first = agent._watchedSince
+    cycles(agent)
+    assert agent._watchedSince == first
+    world.ledger.failure = TemporaryFailure("RawData/RawDataDB", "gone")
+    cycles(agent)
+    world.ledger.failure = None
+    cycles(agent)
+    assert agent._watchedSince > first
+
+
 def test_a_service_is_told_of_only_after_the_set_time(world):
     world.failing = {"DataManagement/FileCatalog": "refused"}
     agent = world.make(ServiceDownSeconds=300)

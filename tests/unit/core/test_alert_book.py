@@ -214,7 +214,7 @@ def test_whatever_fails_and_restarts_each_problem_and_each_end_is_told_in_turn(c
 
 def test_a_mail_says_what_since_when_how_much_and_what_to_do():
     watch = Watch()
-    watch.book.update([problem(detail="300 of 400\r\nBcc: x@y"), problem("b:1", since=60)], frozenset(), at(120))
+    watch.book.update([problem(detail="300 of\x1b 400\x00\r\nBcc: x@y"), problem("b:1", since=60)], frozenset(), at(120))
     subject, text = composeMail(watch.book.news(at(120), PERIOD), at(120), PERIOD)
     assert subject == "[JUNODIRAC] service:X is wrong, b:1 is wrong"
     assert "since:  2026-03-02 12:00:00 UTC (2 m)" in text

@@ -37,7 +37,8 @@ def ago(seconds: float) -> datetime:
 
 
 def observed(ledger: LedgerSigns | None = None, **others) -> Observations:
-    return Observations(now=NOW, watchedSince=ago(50), ledger=ledger or LedgerSigns(), **others)
+    seen = {"watchedSince": ago(9000), **others}
+    return Observations(now=NOW, ledger=ledger or LedgerSigns(), **seen)
 
 
 def keys(seen: Observations, standing: tuple[str, ...] = ()) -> list[str]:
@@ -107,7 +108,8 @@ def test_silence_is_a_problem_only_for_types_that_set_a_limit_and_only_after_it(
 
 
 def test_a_type_of_which_nothing_ever_came_is_silent_since_the_watch_began():
-    (problem,) = findProblems(observed(silenceLimitsSeconds={"Raw": 50, "RTRaw": 51}), LIMITS, set())
+    limits = {"Raw": 50, "RTRaw": 51}
+    (problem,) = findProblems(observed(silenceLimitsSeconds=limits, watchedSince=ago(50)), LIMITS, set())
     assert (problem.key, problem.since) == ("silence:Raw", ago(50))
     assert "none ever came" in problem.detail
 
@@ -117,6 +119,17 @@ def test_a_type_has_a_silent_receiver_only_if_none_of_its_receivers_lives():
     assert keys(observed(LedgerSigns(receivers=[dead]))) == ["receiver:Raw"]
     assert keys(observed(LedgerSigns(receivers=[dead, replace(receiver(), host="host2")]))) == []
     assert keys(observed(LedgerSigns(receivers=[receiver(heartbeat=299)]))) == []
+
+
+def test_after_the_ledger_was_away_nobody_is_late_before_he_could_have_written_to_it():
+    ledger = LedgerSigns(receivers=[receiver(heartbeat=5000)], lastAnnouncements={"Raw": ago(5000)})
+    limits = {"Raw": 600}
+    assert keys(observed(ledger, silenceLimitsSeconds=limits, watchedSince=ago(299))) == []
+    assert keys(observed(ledger, silenceLimitsSeconds=limits, watchedSince=ago(300))) == ["receiver:Raw"]
+    assert keys(observed(ledger, silenceLimitsSeconds=limits, watchedSince=ago(600))) == ["silence:Raw", "receiver:Raw"]
+    # what was told before has not ended because the ledger was away
+    standing = ("silence:Raw", "receiver:Raw")
+    assert keys(observed(ledger, silenceLimitsSeconds=limits, watchedSince=NOW), standing) == list(standing)
 
 
 def test_a_receiver_in_trouble_is_a_problem_after_a_time_with_what_it_says():
