@@ -35,20 +35,28 @@ def test_a_main_thread_that_ends_in_time_is_left_alone(log):
     assert log.lines == []
 
 
-@pytest.mark.parametrize("isHanging", [False, True])
-def test_leaving_that_fails_or_hangs_does_not_keep_the_process(log, isHanging, monkeypatch):
-    monkeypatch.setattr("JUNODIRAC.RawDataSystem.Client.StopGuard._LEAVE_SECONDS", 0.05)
-    release = threading.Event()
-
+def test_leaving_that_fails_does_not_keep_the_process(log):
     def leave():
-        if isHanging:
-            release.wait(20)
         raise RuntimeError("broker gone")
 
     bench = Bench(log, 0.0, leave)
     bench.guard.stop()
-    release.set()
     assert bench.exits == [0]
+
+
+def test_leaving_that_hangs_does_not_keep_the_process(log, monkeypatch):
+    monkeypatch.setattr("JUNODIRAC.RawDataSystem.Client.StopGuard._LEAVE_SECONDS", 0.05)
+    release, hasLeft, leftAtExit = threading.Event(), threading.Event(), []
+
+    def leave():
+        release.wait(20)
+        hasLeft.set()
+
+    bench = Bench(log, 0.0, leave)
+    bench.guard._exitProcess = lambda _status: leftAtExit.append(hasLeft.is_set())
+    bench.guard.stop()
+    release.set()
+    assert leftAtExit == [False]
 
 
 @pytest.mark.parametrize("isFile", [False, True])
