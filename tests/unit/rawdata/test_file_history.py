@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from JUNODIRAC.Core.Domain.FileHistory import (
@@ -9,12 +10,14 @@ from JUNODIRAC.Core.Domain.FileHistory import (
     QuarantineRecord,
     catalogueEvents,
     inOrder,
+    journalEvents,
     ledgerEvents,
     quarantineEvents,
     taskEvents,
     transferEvents,
 )
 from JUNODIRAC.Core.Domain.FileState import FileState
+from JUNODIRAC.Core.Domain.JournalEntry import JournalEntry
 from JUNODIRAC.Core.Domain.Reason import Reason
 
 T0 = datetime(2023, 3, 2, 12, tzinfo=UTC)
@@ -62,6 +65,30 @@ def test_a_refused_announcement_is_told_with_reason_detail_remedy_and_payload():
     assert Reason.CONFLICT.remedy in event.what
     assert "another checksum" in event.what
     assert event.toDict()["Payload"] == "\\xff{}"
+
+
+def test_what_became_of_a_refused_announcement_is_told_with_who_did_it():
+    closed = replace(record(), quarantineID=17, state="Waived", closedBy="ann", closedTime=T0 + timedelta(hours=1))
+    assert [event.what.split(":")[0] for event in quarantineEvents([closed])] == [
+        "quarantined announcement",
+        "record 17 Waived by ann",
+    ]
+
+
+def test_what_people_did_with_a_file_is_told_with_their_reason():
+    entries = [
+        JournalEntry(T0, "ann", "juno_prod", "waiveQuarantined", f"{LFN} quarantine 17", "lost"),
+        JournalEntry(T0, "bob", "juno_prod", "announceForgotten", LFN, "forgotten"),
+    ]
+    assert [event.what for event in journalEvents(entries, LFN)] == [
+        "waiveQuarantined quarantine 17 by ann of juno_prod: lost",
+        "announceForgotten by bob of juno_prod: forgotten",
+    ]
+
+
+def test_a_file_that_waited_for_its_storage_says_since_when():
+    waited = ledgerEvents(ledgerFile(waitingTime=T0 + timedelta(seconds=5)))
+    assert [event.time for event in waited if "waits" in event.what] == [T0 + timedelta(seconds=5)]
 
 
 def test_a_reason_of_another_version_is_told_as_it_is():

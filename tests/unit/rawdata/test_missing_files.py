@@ -119,6 +119,13 @@ def test_only_directories_of_the_type_can_be_looked_at(directory):
         GapFinder(POLICY, Ledger(), Sweeper()).compare(directory)
 
 
+def test_a_pattern_with_free_fields_does_not_lead_out_of_the_directories_of_the_type():
+    policy = raw_policy(DirectoryPattern="/juno/raw/{Year}/{MonthDay}")
+    result = SweepResult("/juno/raw/../user", 0, 0)
+    with pytest.raises(WrongDirectory):
+        GapFinder(policy, Ledger(), Sweeper(result)).compare("/juno/raw/../user")
+
+
 def test_a_directory_that_the_ledger_has_of_the_type_can_be_looked_at_whatever_its_name():
     result = SweepResult("/juno/moved/here", 0, 0)
     assert GapFinder(POLICY, Ledger(1), Sweeper(result)).compare("/juno/moved/here")["OnStorage"] == 0
