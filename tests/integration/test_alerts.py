@@ -161,11 +161,11 @@ def test_while_the_ledger_is_away_people_are_told_all_the_same_and_it_is_written
 
 
 def test_while_no_mail_can_be_sent_that_is_said_once_and_the_mail_comes_when_it_can(testbed, watch, stopped):
-    said = "No mail can be sent"
+    said, key = "No mail can be sent", "service:DataManagement/FileCatalog"
+    waitUntil("no alert of an earlier test", lambda: watch.occurrences(key) == 0, 60)
     before = watch.log().count(said)
     stopped(NOTIFICATION)
     stopped(CATALOGUE)
-    key = "service:DataManagement/FileCatalog"
     waitUntil("the alert", lambda: watch.occurrences(key) > 0, 60)
     watch.goesOn(key, 3)
     assert watch.about("FileCatalog") == []
