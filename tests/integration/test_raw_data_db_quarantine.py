@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from ledgertools import ANYTHING_BUT_UTF8, announced, makeEntry, makeFile, makeQuarantined, quarantineIDs, stateOf
+from ledgertools import ANYTHING_BUT_UTF8, announced, makeEntry, makeFile, makeQuarantined, makeWaiting, quarantineIDs, stateOf
 
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.QuarantineState import CannotClose
@@ -75,6 +75,10 @@ def test_an_announcement_of_a_registered_file_answers_nothing(ledger, typeName):
     quarantined(ledger, typeName, file, 5)
     ledger.recordAnnounced([makeEntry(file, 9)])
     assert states(ledger, typeName) == ["Open"]
+    other = makeFile(typeName, 2)
+    quarantined(ledger, typeName, other, 6)
+    ledger.recordAnnounced([makeEntry(file, 10), makeEntry(other, 11)])
+    assert states(ledger, typeName) == ["Open", "Retried"]
 
 
 def test_the_same_message_refused_again_after_its_retry_is_open_again(ledger, typeName):
@@ -86,6 +90,16 @@ def test_the_same_message_refused_again_after_its_retry_is_open_again(ledger, ty
     (record,) = ledger.readQuarantineList(typeName=typeName)
     assert (record.state, record.closedTime, record.closedBy) == ("Open", None, "")
     assert stateOf(ledger, file) is FileState.QUARANTINED
+
+
+def test_a_conflict_quarantines_a_waiting_file_which_its_own_message_takes_up_again(ledger, typeName):
+    file = makeFile(typeName)
+    ledger.recordWaiting([makeWaiting(file, 1)])
+    quarantined(ledger, typeName, file, 2, reason=Reason.CONFLICT)
+    assert stateOf(ledger, file) is FileState.QUARANTINED
+    ledger.recordAnnounced([makeEntry(file, 1)])
+    assert stateOf(ledger, file) is FileState.ANNOUNCED
+    assert states(ledger, typeName) == ["Open"]
 
 
 @pytest.mark.parametrize("decision", ["Waived", "Dropped"])

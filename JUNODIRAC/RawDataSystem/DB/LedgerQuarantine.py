@@ -83,10 +83,9 @@ class LedgerQuarantine(LedgerWaiting):
 
         :returns: file id by LFN
         """
-        demote = takeUp((*_DEMOTED_COLUMNS, "State"), (FileState.ANNOUNCED, FileState.WAITING))
         named: dict[str, RawFile] = {}
-        # a Conflict contradicts a row that is there, whose own announcement may still be on its way: it is left alone
-        for isConflict, updates in ((False, demote), (True, ["FileID = FileID"])):
+        # a Conflict contradicts a row whose own announcement is on its way: an Announced one is left alone
+        for isConflict, demoted in ((False, (FileState.ANNOUNCED, FileState.WAITING)), (True, (FileState.WAITING,))):
             chosen: dict[str, tuple[Any, ...]] = {}
             for item in items:
                 file = item.file
@@ -96,5 +95,5 @@ class LedgerQuarantine(LedgerWaiting):
                     directoryID = directoryIDs[file.directory]
                     chosen[file.lfn] = rows.heldFileRow(directoryID, item, file, FileState.QUARANTINED, now)
                     named[file.lfn] = file
-            self.upsert("Files", _FILE_COLUMNS, chosen.values(), updates, conn)
+            self.upsert("Files", _FILE_COLUMNS, chosen.values(), takeUp((*_DEMOTED_COLUMNS, "State"), demoted), conn)
         return {lfn: fileID for lfn, (fileID, _) in self._filePositions(named, directoryIDs, conn).items()}

@@ -75,6 +75,7 @@ class LedgerWaiting(LedgerFiles):
                 self.execute(sql, (topic, partition, *chunk))
 
     def _readWaiting(self, positions: Sequence[rows.Position]) -> list[WaitingMessage]:
+        """Checksum and size are those of the file's row, which the first of its waiting messages made."""
         columns = (
             "w.Type", "w.Reason", "w.Detail", "w.Since", "w.NextTime", "w.Attempts", "f.Checksum", "f.SizeBytes",
             "d.Directory", "f.FileName", "b.Block",
