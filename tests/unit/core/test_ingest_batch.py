@@ -272,6 +272,15 @@ def test_the_time_of_a_batch_is_told_by_stage() -> None:
     assert all(value > 0 for value in seconds.values())
 
 
+def test_blocks_are_held_in_one_order_by_all_receivers_and_before_anything_is_looked_up() -> None:
+    world = World()
+    days = [f"03{day:02}" for day in range(31, 0, -1)]
+    summary = world.run(messages_of(announcement(1, day=day) for day in days))  # the ledger looks at the order
+    assert summary.registered == len(days)
+    assert world.steps.calls[:2] == ["holdBlocks", "findFiles"]
+    assert world.ledger.held == []
+
+
 def test_a_block_never_has_two_directories() -> None:
     world = World()
     pattern = {"DirectoryPattern": "/juno/raw/{Part}/{Day}", "BlockRule": "{Part}-{Day}"}
