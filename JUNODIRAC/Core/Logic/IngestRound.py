@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from JUNODIRAC.Core.Domain.Block import Block
@@ -15,6 +16,9 @@ from JUNODIRAC.Core.Logic.OpenBlock import BlockMismatch
 from JUNODIRAC.Core.Logic.Ports import DirectoryTaken, Ledger, WaitingMessage
 from JUNODIRAC.Core.Logic.Stopwatch import Stopwatch
 from JUNODIRAC.Core.Logic.StorageCheck import Finding, StorageCheck
+
+# so few that both services have work while a batch is carried, so many that a call costs little beside its files
+_FILES_AT_A_TIME = 500
 
 
 class IngestRound:
@@ -45,9 +49,7 @@ class IngestRound:
             # Before the rows of the leaders: a bad announcement takes its file's row away, a good one after it takes it back.
             self._recordQuarantines(state)
             self._recordAnnounced(current)
-        registered: list[Candidate] = []
-        for block, members in self._blocks.group(current.carried()):
-            registered += self._ingestBlock(block, members, current, state)
+        registered = self._carry(current, state)
         with self._watch.stage("ledger"):
             if registered:
                 self._ledger.recordRegistered([candidate.lfn for candidate in registered])
@@ -80,27 +82,53 @@ class IngestRound:
 
     # ---- catalogue and transfers
 
-    def _ingestBlock(self, block: Block, members: list[Candidate], current: Round, state: BatchState) -> list[Candidate]:
-        """Open the block where needed, register its files, attach them to its transfers.
+    def _carry(self, current: Round, state: BatchState) -> list[Candidate]:
+        """Open blocks, register their files and attach them to the transfers, some files at a time.
+
+        While some are attached, the next ones are registered: catalogue and Transformation System are two services. Neither
+        outcome is recorded before both are durable.
 
         :returns: files for which all that is done
         """
-        try:
-            with self._watch.stage("blocks"):
-                block, isOpened = self._blocks.open(block)
-        except (BlockMismatch, DirectoryTaken) as error:
-            _refuse(current, members, Reason.BAD_PATH, dict.fromkeys((each.lfn for each in members), str(error)))
-            return []
-        if isOpened:
-            state.openedBlocks.append(block)
-        with self._watch.stage("catalogue"):
-            accepted, refused = self._blocks.register(members)
-        _refuse(current, members, Reason.CATALOGUE_REFUSED, refused)
+        with ThreadPoolExecutor(1, thread_name_prefix="attach") as worker:
+            attaching = [
+                (members, worker.submit(self._attach, block, members)) for block, members in self._register(current, state)
+            ]
+        done: list[Candidate] = []
+        for members, outcome in attaching:
+            attached, refused = outcome.result()
+            said = {
+                lfn: f"it is in the catalogue, but the Transformation System refused it: {text}" for lfn, text in refused.items()
+            }
+            _refuse(current, members, Reason.CATALOGUE_REFUSED, said)
+            done += attached
+        return done
+
+    def _register(self, current: Round, state: BatchState) -> Iterator[tuple[Block, list[Candidate]]]:
+        """Open each block where needed and register its files.
+
+        :returns: some files that are in the catalogue now, and their block, as soon as they are
+        """
+        for block, members in self._blocks.group(current.carried()):
+            try:
+                with self._watch.stage("blocks"):
+                    opened, isOpened = self._blocks.open(block)
+            except (BlockMismatch, DirectoryTaken) as error:
+                _refuse(current, members, Reason.BAD_PATH, dict.fromkeys((each.lfn for each in members), str(error)))
+                continue
+            if isOpened:
+                state.openedBlocks.append(opened)
+            for start in range(0, len(members), _FILES_AT_A_TIME):
+                some = members[start : start + _FILES_AT_A_TIME]
+                with self._watch.stage("catalogue"):
+                    accepted, refused = self._blocks.register(some)
+                _refuse(current, some, Reason.CATALOGUE_REFUSED, refused)
+                yield opened, accepted
+
+    def _attach(self, block: Block, members: Sequence[Candidate]) -> tuple[list[Candidate], Mapping[str, str]]:
+        """In a thread of its own; no other one counts for this stage."""
         with self._watch.stage("transfers"):
-            attached, refused = self._blocks.attach(block, accepted)
-        said = {lfn: f"it is in the catalogue, but the Transformation System refused it: {text}" for lfn, text in refused.items()}
-        _refuse(current, accepted, Reason.CATALOGUE_REFUSED, said)
-        return attached
+            return self._blocks.attach(block, members)
 
     # ---- the others
 
