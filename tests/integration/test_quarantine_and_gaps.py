@@ -201,7 +201,8 @@ def test_who_is_not_a_production_manager_changes_nothing(testbed, freshDay, data
 
 
 def test_every_kind_of_missing_file_is_found_and_forgotten_ones_are_announced(testbed, freshDay, database):
-    files = make_files(testbed.settings, "Raw", freshDay, 6, 1000, run=9105)
+    number = int(freshDay)  # a run of its own each time: its gaps are looked for in all blocks
+    files = make_files(testbed.settings, "Raw", freshDay, 6, 1000, run=number)
     lost, forgotten, gone = files[1], files[2], files[4]
     announced = [file for file in files if file not in (lost, forgotten)]
     storedPath(testbed, lost).unlink()
@@ -210,7 +211,7 @@ def test_every_kind_of_missing_file_is_found_and_forgotten_ones_are_announced(te
     storedPath(testbed, gone).unlink()
     foreign = storedPath(testbed, forgotten).with_name("core.4711")
     foreign.write_bytes(b"x" * 10)
-    young = storedPath(testbed, forgotten).with_name(file_name("Raw", 9105, 99, freshDay))
+    young = storedPath(testbed, forgotten).with_name(file_name("Raw", number, 99, freshDay))
     young.write_bytes(b"x" * 10)
     makeOld(testbed, storedPath(testbed, forgotten), foreign)
 
@@ -218,7 +219,7 @@ def test_every_kind_of_missing_file_is_found_and_forgotten_ones_are_announced(te
     found = run(testbed, "shifter", *command, "--json")
     assert found.returncode == 2, found.stderr
     answer = json.loads(found.stdout)
-    (gap,) = [gap for gap in answer["Gaps"] if gap["RunNumber"] == 9105]
+    (gap,) = [gap for gap in answer["Gaps"] if gap["RunNumber"] == number]
     assert gap["Missing"] == [[2, 3]]
     (directory,) = answer["Directories"]
     names = {key: [file["FileName"] for file in directory[key]] for key in ("NeverAnnounced", "NotOnStorage", "BadNames")}
@@ -232,7 +233,7 @@ def test_every_kind_of_missing_file_is_found_and_forgotten_ones_are_announced(te
     query = "SELECT SizeBytes, Checksum FROM Files WHERE FileName = %s"
     assert database.rows("RawDataDB", query, forgotten.file_name) == [(forgotten.size, forgotten.checksum)]
     left = json.loads(run(testbed, "shifter", *command, "--json").stdout)
-    assert [gap["Missing"] for gap in left["Gaps"] if gap["RunNumber"] == 9105] == [[[2, 2]]]
+    assert [gap["Missing"] for gap in left["Gaps"] if gap["RunNumber"] == number] == [[[2, 2]]]
     assert left["Directories"][0]["NeverAnnounced"] == []
     assert "announceForgotten by prod" in run(testbed, "prod", "dirac-juno-file-history", forgotten.lfn).stdout
     repeated = run(testbed, "prod", *command, "--announce", *WHY)
@@ -240,12 +241,12 @@ def test_every_kind_of_missing_file_is_found_and_forgotten_ones_are_announced(te
 
 
 def test_a_block_of_which_all_is_there_has_no_gaps(testbed, freshDay):
-    files = make_files(testbed.settings, "RTRaw", freshDay, 3, 1000, run=9106)
+    files = make_files(testbed.settings, "RTRaw", freshDay, 3, 1000, run=int(freshDay))
     announce(testbed.settings, "juno.rtraw", [(file.block, file.announcement()) for file in files])
     waitUntil("they are registered", lambda: len(replicasOf(files)) == 3, 60)
     done = run(testbed, "shifter", "dirac-juno-gaps", "--block", freshDay, "--type", "RTRaw")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert run(testbed, "shifter", "dirac-juno-gaps", "--run", "9106", "--no-storage").returncode == 0
+    assert run(testbed, "shifter", "dirac-juno-gaps", "--run", freshDay, "--no-storage").returncode == 0
     unknown = run(testbed, "shifter", "dirac-juno-gaps", "--run", "987654")
     assert unknown.returncode == 1
     assert "987654" in unknown.stderr
