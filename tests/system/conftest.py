@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -67,24 +68,27 @@ def demo(testbed, command, catalogueSizes):
 def noTransfers(testbed) -> Iterator[list[str]]:
     """Free days for the files of a module that are never copied: nobody makes transfer tasks of them, or attaches them later.
 
-    At the end the days are taken out of the ledger, and their transfers are stopped.
+    Nobody is alarmed either. At the end the days are taken out of the ledger, with all that tells of the module's topics, and
+    their transfers are stopped.
     """
     from junotestbed.announcer import freeBlocks
     from junotestbed.observe import Database
 
-    database, agents = Database(testbed), ("Transformation_TransformationAgent", "Transformation_InputDataAgent")
+    database = Database(testbed)
+    agents = ("Transformation_TransformationAgent", "Transformation_InputDataAgent", "RawData_IngestWatchAgent")
     testbed.dirac.control("down", *agents, wait=30)
-    days = freeBlocks(database, 100)
+    days, started = freeBlocks(database, 100), datetime.now(UTC)
     everyDay = list(days)
     try:
         yield days
     finally:
         for day in everyDay:
-            forget(database, day)
+            forgetBlock(database, day)
+        forgetTopics(testbed, database, started)
         testbed.dirac.control("up", *agents)
 
 
-def forget(database, block: str) -> None:
+def forgetBlock(database, block: str) -> None:
     """Stop the transfers of a block of small test files, and take it out of the ledger."""
     stop = "UPDATE Transformations SET Status = 'Stopped' WHERE Description LIKE %s"
     database.rows("TransformationDB", stop, f"%block {block} to %")
@@ -92,8 +96,24 @@ def forget(database, block: str) -> None:
     directories = f"SELECT DirectoryID FROM Directories WHERE BlockID IN ({blocks})"
     for table, condition in (
         ("Files", f"DirectoryID IN ({directories})"),
+        ("Runs", f"DirectoryID IN ({directories})"),
         ("Directories", f"BlockID IN ({blocks})"),
         ("BlockTransfers", f"BlockID IN ({blocks})"),
         ("Blocks", "Block = %s"),
     ):
         database.rows("RawDataDB", f"DELETE FROM {table} WHERE {condition}", block)
+
+
+def forgetTopics(testbed, database, started: datetime) -> None:
+    """Take away the topics that receivers were moved to, and what the ledger keeps of them."""
+    from confluent_kafka.admin import AdminClient
+    from junotestbed.faults import TOPIC_PREFIX
+
+    client = AdminClient({"bootstrap.servers": testbed.settings.kafka_brokers})
+    topics = [name for name in client.list_topics(timeout=20).topics if name.startswith(TOPIC_PREFIX)]
+    for future in (client.delete_topics(topics) if topics else {}).values():
+        future.result(30)
+    for table in ("Quarantine", "Waiting"):
+        database.rows("RawDataDB", f"DELETE FROM {table} WHERE Topic LIKE %s", f"{TOPIC_PREFIX}%")
+    database.rows("RawDataDB", "DELETE FROM IngestRates WHERE Minute >= %s", started.replace(second=0, microsecond=0))
+    database.rows("RawDataDB", "DELETE FROM Receivers WHERE Instance LIKE %s", "%SecondReceiverAgent")

@@ -22,9 +22,9 @@ SERVICE = Path(__file__).parents[2] / "JUNODIRAC/RawDataSystem/Service"
 CALL = """
 import json, sys
 import DIRAC
-DIRAC.initialize()
+DIRAC.initialize(require_auth=False)  # the configuration server refuses somebody unknown too
 from DIRAC.Core.Base.Client import Client
-client = Client(url="RawData/RawDataManager")
+client = Client(url=sys.argv[2])
 answers = {name: getattr(client, name)(*values) for name, values in json.loads(sys.argv[1]).items()}
 print("ANSWERS " + json.dumps({name: [answer["OK"], answer.get("Message", "")] for name, answer in answers.items()}))
 """
@@ -106,7 +106,8 @@ def test_a_command_that_changes_something_is_refused_with_a_clear_word_and_chang
 def test_every_method_that_changes_something_is_refused_and_changes_nothing(testbed, database, target, user):
     before = truth(testbed, database)
     environment = testbed.settings.environment(testbed.server.proxy(user))
-    command = [str(testbed.settings.venv / "bin/python"), "-c", CALL, json.dumps(target.calls())]
+    url = f"dips://localhost:{testbed.settings.port('RawData/RawDataManager')}/RawData/RawDataManager"
+    command = [str(testbed.settings.venv / "bin/python"), "-c", CALL, json.dumps(target.calls()), url]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     found = re.search("^ANSWERS (.*)$", done.stdout, re.MULTILINE)
     assert found, done.stdout + done.stderr

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import pytest
 from junotestbed.announcer import EITHER, QUARANTINED, Announced, Announcer, Traffic, mixed
-from junotestbed.faults import TYPES, Progress, Receiver, away, frozen, killed, peakMemoryBytes, secondReceiver
+from junotestbed.faults import TOPIC_PREFIX, TYPES, Progress, Receiver, away, frozen, killed, peakMemoryBytes, secondReceiver
 from junotestbed.judge import Judge, Report
 from junotestbed.observe import waitUntil
 from junotestbed.shell import pid_alive
@@ -50,7 +50,7 @@ def blocks(faultBlocks) -> list[str]:
 
 @pytest.fixture
 def topic() -> str:
-    return f"faults.{secrets.token_hex(4)}"
+    return f"{TOPIC_PREFIX}{secrets.token_hex(4)}"
 
 
 def judge(testbed, receivers: list[Receiver], announced: list[Announced]) -> Report:
@@ -109,7 +109,7 @@ class FaultRun:
         self.announce(receiver, count)
         if self.random.random() < 0.85:
             progress.waitForChange(before, 15)
-        time.sleep(self.random.uniform(0, 0.8 * self.batchSeconds))
+        time.sleep(self.random.uniform(0, 1.3 * self.batchSeconds))
         receiver.kill()
         stage = progress.stageOfDeath()
         self.deaths[stage] += 1

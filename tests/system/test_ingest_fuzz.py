@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 from junotestbed.announcer import Announced, Announcer, Traffic, writeFile
-from junotestbed.faults import Receiver
+from junotestbed.faults import TOPIC_PREFIX, Receiver
 from junotestbed.fuzzing import corpus, messages
 from junotestbed.judge import Judge
 from junotestbed.observe import waitUntil
@@ -37,7 +37,7 @@ def ends(database, topic: str) -> tuple[dict[tuple[int, int], str], dict[tuple[i
 
 
 def test_each_generated_message_ends_in_exactly_one_state_and_the_receiver_lives(testbed, database, noTransfers):
-    topic, day, later = f"fuzz.{secrets.token_hex(4)}", noTransfers[-1], noTransfers[-2]
+    topic, day, later = f"{TOPIC_PREFIX}{secrets.token_hex(4)}", noTransfers[-1], noTransfers[-2]
     print(f"seed {SEED}")
 
     def content(name: str) -> dict[str, object]:

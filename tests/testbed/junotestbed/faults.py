@@ -18,6 +18,8 @@ from junotestbed.shell import pid_alive, write
 from junotestbed.supervision import Tree
 
 TYPES = ("Raw", "RTRaw")
+# of the names of all topics that receivers are moved to
+TOPIC_PREFIX = "faults."
 
 
 def section(name: str, *content: str) -> str:
