@@ -108,6 +108,15 @@ def key_of(lfn: str) -> str:
     return f"{directory}/{name.lower()}"
 
 
+class Misused(BaseException):
+    """A port was called as it must not be. No Exception: the receiver would take it for the fault of a message."""
+
+
+def demand(condition: object, why: str = "") -> None:
+    if not condition:
+        raise Misused(why)
+
+
 class FakeLedger:
     """``quarantine`` has the messages, ``quarantine_states`` what became of them; rows are found whatever their case.
 
@@ -132,9 +141,9 @@ class FakeLedger:
 
     @contextmanager
     def holdBlocks(self, blocks: Sequence[tuple[str, str]]) -> Iterator[None]:
-        assert blocks
-        assert list(blocks) == sorted(set(blocks)), "two receivers would wait for each other"
-        assert not self.held
+        demand(blocks)
+        demand(list(blocks) == sorted(set(blocks)), "two receivers would wait for each other")
+        demand(not self.held)
         try:
             with self.steps.call("holdBlocks"):
                 self.held = list(blocks)
@@ -147,17 +156,17 @@ class FakeLedger:
             return {file.lfn: self.rows_by_key[key_of(file.lfn)] for file in files if key_of(file.lfn) in self.rows_by_key}
 
     def findQuarantined(self, positions: Sequence[Position]) -> dict[Position, tuple[Reason, str]]:
-        assert positions
+        demand(positions)
         with self.steps.call("findQuarantined"):
             found = {position: self.quarantine[position] for position in positions if position in self.quarantine}
             return {position: (item.reason, item.detail) for position, item in found.items()}
 
     def recordAnnounced(self, entries: Sequence[LedgerEntry]) -> None:
-        assert entries
+        demand(entries)
         with self.steps.call("recordAnnounced"):
             self._ensure_directories([entry.file for entry in entries])
             for entry in entries:
-                assert entry.state == FileState.ANNOUNCED
+                demand(entry.state == FileState.ANNOUNCED)
                 old = self.rows_by_key.get(key_of(entry.file.lfn))
                 if (old.state if old else None) in OPEN_TO_ANNOUNCEMENTS:
                     self._write(entry)
@@ -178,7 +187,7 @@ class FakeLedger:
                     self._write(replace(row, state=FileState.REGISTERED))
 
     def recordWaiting(self, items: Sequence[WaitingMessage]) -> None:
-        assert items
+        demand(items)
         with self.steps.call("recordWaiting"):
             self._ensure_directories([item.file for item in items])
             for item in items:
@@ -198,13 +207,13 @@ class FakeLedger:
         return sorted(due, key=lambda item: (item.since, item.message.position))[:limit]
 
     def endWaiting(self, positions: Sequence[Position]) -> None:
-        assert positions
+        demand(positions)
         with self.steps.call("endWaiting"):
             for position in positions:
                 self.waiting.pop(position, None)
 
     def recordQuarantined(self, items: Sequence[QuarantinedMessage]) -> None:
-        assert items
+        demand(items)
         with self.steps.call("recordQuarantined"):
             for item in items:
                 self._refuse_poison(item.file)  # before anything is written: it is a transaction
@@ -262,9 +271,9 @@ class FakeLedger:
     def _write(self, entry: LedgerEntry) -> None:
         lfn = entry.file.lfn
         self._refuse_poison(entry.file)
-        assert (entry.file.typeName, entry.file.block) in self.held or not self.held, f"{lfn} is written without its lock"
+        demand((entry.file.typeName, entry.file.block) in self.held or not self.held, f"{lfn} is written without its lock")
         old = self.rows_by_key.get(key_of(lfn))
-        assert old is None or old.file.lfn == lfn, "two names for one row"
+        demand(old is None or old.file.lfn == lfn, "two names for one row")
         if old is None or old.state != entry.state:
             checkTransition(lfn, old.state if old else None, entry.state)
         self.rows_by_key[key_of(lfn)] = entry
@@ -297,19 +306,19 @@ class FakeCatalogue:
 
     def openBlock(self, block: Block) -> None:
         with self.steps.call("openBlock"):
-            assert (block.typeName, block.name) in self.ledger.held
-            assert self.metadata.get(block.directory, block.metadata) == block.metadata
+            demand((block.typeName, block.name) in self.ledger.held)
+            demand(self.metadata.get(block.directory, block.metadata) == block.metadata)
             self.metadata[block.directory] = block.metadata
 
     def registerFiles(self, files: Sequence[CatalogueFile], sourceSE: str) -> BulkResult:
-        assert files
-        assert self.ledger.held, "another receiver may register the same file at the same moment"
+        demand(files)
+        demand(self.ledger.held, "another receiver may register the same file at the same moment")
         with self.steps.call("registerFiles"):
             successful, failed = [], {}
             for index, file in enumerate(files):
                 if index == len(files) // 2:
                     self.steps.point()  # a bulk call that was done by half
-                assert any(file.lfn.startswith(f"{directory}/") for directory in self.metadata)
+                demand(any(file.lfn.startswith(f"{directory}/") for directory in self.metadata))
                 if file.lfn in self.poison:
                     raise KeyError(file.lfn)
                 if file.lfn in self.silent:
@@ -339,8 +348,8 @@ class FakeTransformations:
             return self.names.index(name)
 
     def attachFiles(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> BulkResult:
-        assert lfns
-        assert transformationIDs
+        demand(lfns)
+        demand(transformationIDs)
         with self.steps.call("attachFiles"):
             taken = [lfn for lfn in lfns if lfn not in self.refused]
             for number in transformationIDs:
@@ -362,8 +371,8 @@ class FakeStorage:
         self.checksums_asked: list[str] = []
 
     def look(self, lfns: Sequence[str], withChecksum: Collection[str] = ()) -> dict[str, StoredFile]:
-        assert lfns
-        assert set(withChecksum) <= set(lfns)
+        demand(lfns)
+        demand(set(withChecksum) <= set(lfns))
         with self.steps.call("look"):
             self.asked += lfns
             self.checksums_asked += withChecksum
@@ -386,7 +395,7 @@ class FakeAnnouncer:
         self.away = False
 
     def send(self, statuses: Sequence[StatusMessage], deadLetters: Sequence[QuarantinedMessage]) -> None:
-        assert statuses
+        demand(statuses)
         if self.away:
             raise TemporaryFailure("Kafka", "away")
         with self.steps.call("send"):

@@ -11,7 +11,7 @@ from fakes import lfn_of as lfn
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Logic.IngestBatch import IngestBatch
-from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+from JUNODIRAC.Core.Logic.Ports import Message, TemporaryFailure
 
 pytestmark = pytest.mark.unit
 
@@ -141,6 +141,49 @@ def test_a_conflict_does_not_stop_the_announced_file_that_a_crash_left_behind() 
     # another partition's message comes first after the restart
     assert world.run(messages_of([announcement(1, Checksum="ffffffff")], start=7)).quarantined == {Reason.CONFLICT: 1}
     assert world.run(good).registeredFiles == (lfn(1),)
+
+
+def left_behind(world: World, content: dict[str, object], offset: int) -> Message:
+    """A message whose receiver died between the file's row and its registration."""
+    message = messages_of([content], start=offset)
+    world.catalogue.silent = {lfn(1)}
+    with pytest.raises(TemporaryFailure):
+        world.run(message)
+    world.catalogue.silent = set()
+    assert world.ledger.rows[lfn(1)].state == FileState.ANNOUNCED
+    return message[0]
+
+
+def test_a_file_that_a_crash_left_behind_is_registered_for_the_message_that_the_ledger_names() -> None:
+    world = World()
+    own = left_behind(world, announcement(1), 7)
+    other = messages_of([announcement(1)], start=3)
+    assert world.run(other).registeredFiles == (lfn(1),)
+    assert world.run([own]).repeatedFiles == (lfn(1),)
+    last = world.announcer.last()
+    assert (last[other[0].position][0], last[own.position][0]) == ("Duplicate", "Registered")
+
+
+def test_a_message_before_the_one_that_a_crash_left_behind_does_not_take_its_place() -> None:
+    world = World(raw_policy(GraceSeconds="100"))
+    before = messages_of([announcement(1, FileSize=None)])  # it waited
+    own = left_behind(world, announcement(1), 7)
+    world.run([*before, own])
+    last = world.announcer.last()
+    assert (last[before[0].position][0], last[own.position][0]) == ("Duplicate", "Registered")
+
+
+def test_after_a_refused_announcement_the_first_that_gets_in_settles_the_matter() -> None:
+    world = World()
+    refused, good = announcement(1), announcement(1, Checksum="22222222")
+    world.catalogue.refused = {(lfn(1), "00000001")}
+    summary = world.run(messages_of([refused, refused, good, refused, good]))
+    assert {item.message.offset: item.reason for item in summary.quarantinedMessages} == {
+        0: Reason.CATALOGUE_REFUSED,
+        1: Reason.CATALOGUE_REFUSED,
+        3: Reason.CONFLICT,
+    }
+    assert (summary.registered, summary.duplicates) == (1, 1)
 
 
 def test_a_quarantined_file_that_is_announced_again_is_registered() -> None:

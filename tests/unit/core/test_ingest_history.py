@@ -102,8 +102,10 @@ def play_disturbed(world: World, phases: list[tuple[Phase, list[Message]]], leng
     receiver = world.receiver()
     for phase, messages in phases:
         phase.begin(world)
-        remaining = messages
+        remaining, runs = messages, 0
         while remaining or world.due():
+            runs += 1
+            assert runs < 100, "it never comes to its end"
             length = next(lengths, 12)
             batch = remaining[:length]
             world.steps.count, world.steps.kill_at = 0, kills.pop() if kills else None

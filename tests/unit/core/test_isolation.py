@@ -71,6 +71,22 @@ def test_a_program_that_never_succeeds_gives_up_a_few_messages_and_then_stops() 
     assert world.ledger.rows[lfn(50)].state == FileState.REGISTERED
 
 
+def test_a_success_in_between_clears_what_was_held_against_messages() -> None:
+    world = World()
+    world.catalogue.poison = {lfn(number) for number in range(2 * MOST_AT_FAULT)}
+    receiver = world.receiver()
+    bad, good = messages_of([announcement(1)]), messages_of([announcement(50)], start=50)
+    for _ in range(3):
+        for _ in range(ATTEMPTS_ALONE - 1):
+            with pytest.raises(KeyError):
+                receiver.run(bad, world.now)
+        receiver.run(good, world.now)
+    assert world.ledger.quarantine == {}
+    for number in range(2 * MOST_AT_FAULT):  # and it may give up more than a few, if the program works between them
+        batch = messages_of([announcement(number), announcement(51)], start=100 + 2 * number)
+        assert receiver.run(batch, world.now).quarantined == {Reason.INTERNAL_ERROR: 1}
+
+
 class _Refused(Refusal):
     """As an adapter says it."""
 
