@@ -159,7 +159,7 @@ class DataReceiverAgent(AgentModule):
             ingest.run,
             partial(ledger.dueWaiting, policy.topic),
             self.log,
-            maxMessages=int(self._number("BatchSize", 1000)),
+            maxMessages=int(self._number("BatchSize", 4000)),
             batchSeconds=self._number("BatchSeconds", 0.3),
             maxDelaySeconds=self._number("MaxRetryDelay", 60),
             wait=self._stop.wait,

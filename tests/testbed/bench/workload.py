@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
@@ -117,8 +118,15 @@ def makeTopics(settings: Settings) -> str:
 
 def announceAll(settings: Settings, topic: str, files: Sequence[BenchFile]) -> None:
     """Put all announcements into Kafka before anybody reads them."""
-    announce(settings, topic, list(_keyed(files)))
+    # Kafka's client holds 100,000 messages at most
+    for part in _batched(_keyed(files), 20_000):
+        announce(settings, topic, part)
     say(f"{len(files)} announcements in {topic}")
+
+
+def _batched(items: Iterator[tuple[str, bytes]], size: int) -> Iterator[list[tuple[str, bytes]]]:
+    while part := list(islice(items, size)):
+        yield part
 
 
 def _keyed(files: Sequence[BenchFile]) -> Iterator[tuple[str, bytes]]:
