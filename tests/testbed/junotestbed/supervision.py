@@ -93,7 +93,8 @@ class Tree:
         except TestbedError:
             self.control("force-stop", *[state.name for state in self.states()], wait=2)
             for child in supervisors:
-                for process in _children(child):
+                # runsv before what it supervises: it would start its logger again, and wait for the end of that one for ever
+                for process in [child, *_children(child)]:
                     _kill(process)
             wait_for("runsvdir", lambda: not any(pid_alive(child) for child in [pid, *supervisors]), 10)
         self.pid_file.unlink(missing_ok=True)
