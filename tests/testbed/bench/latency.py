@@ -47,6 +47,7 @@ def run(testbed: Testbed, arguments: argparse.Namespace) -> dict[str, object]:
         traffic = _Traffic(testbed, topic)
         opening = _openBlock(testbed, traffic, days, files[0])
         say(f"the block is open {opening:.1f} s after its first file")
+        receiver.waitForSecondCycle()
         seconds = _measure(testbed, traffic, blocksOf(testbed, days), files[1:], arguments.rate)
         peakBytes = receiver.peakBytes()
     return {

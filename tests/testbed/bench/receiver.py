@@ -95,6 +95,14 @@ class Receiver:
         """Until it says that it receives."""
         wait_for("the receiver", lambda: self.isAlive() and "Receiving" in self._text(), 120, self.log, interval=0.02)
 
+    def waitForSecondCycle(self) -> None:
+        """Until its work is steady: the first cycle of the agent is short, and DIRAC pauses after it for up to ten seconds."""
+
+        def hasBegun() -> bool:
+            return self.isAlive() and self._text().count("Starting cycle") > 1
+
+        wait_for("the receiver's second cycle", hasBegun, 60, self.log, interval=0.1)
+
     def isAlive(self) -> bool:
         if self.process is None or self.process.poll() is not None:
             raise TestbedError(f"the receiver has ended; the end of {self.log}:\n{tail(self.log)}")
