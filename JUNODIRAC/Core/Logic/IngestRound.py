@@ -18,7 +18,7 @@ from JUNODIRAC.Core.Logic.Stopwatch import Stopwatch
 from JUNODIRAC.Core.Logic.StorageCheck import Finding, StorageCheck
 
 # so few that both services have work while a batch is carried, so many that a call costs little beside its files
-_FILES_AT_A_TIME = 500
+_FILES_AT_A_TIME = 1000
 
 
 class IngestRound:

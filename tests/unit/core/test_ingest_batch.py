@@ -350,8 +350,8 @@ def test_the_number_of_calls_does_not_grow_with_the_number_of_files() -> None:
         world.run(messages_of(announcement(sequence, FileSize=next(sizes)) for sequence in range(files)))
         return world.steps.calls
 
-    assert calls(500) == calls(2)
-    assert len(calls(2000)) == len(calls(2)) + 3 * len(["registerFiles", "attachFiles"])  # 500 at a time
+    assert calls(1000) == calls(2)
+    assert len(calls(2000)) == len(calls(2)) + len(["registerFiles", "attachFiles"])  # 1000 at a time
 
 
 def test_an_empty_batch_asks_nobody() -> None:

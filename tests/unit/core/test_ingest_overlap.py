@@ -14,7 +14,7 @@ from JUNODIRAC.Core.Logic.Ports import BulkResult, CatalogueFile, TemporaryFailu
 
 pytestmark = pytest.mark.unit
 
-FILES = 1200  # in three parts
+FILES = 2100  # in three parts
 # only a failing test waits so long
 LONG_SECONDS = 20
 
