@@ -23,6 +23,7 @@ class Round:
     :param leaders: by their keys, as the rest
     :param refused: why a leader goes into quarantine
     :param missing: why the storage could not confirm a leader, which may change
+    :param unasked: those of the missing ones for which there was no time to ask
     :param settled: names of files that were quarantined at once
     :param postponed: those for which the ledger has to be asked again first
     """
@@ -31,6 +32,7 @@ class Round:
     followers: list[Candidate] = field(default_factory=list)
     refused: dict[str, tuple[Reason, str]] = field(default_factory=dict)
     missing: dict[str, tuple[Reason, str]] = field(default_factory=dict)
+    unasked: set[str] = field(default_factory=set)
     settled: dict[str, str] = field(default_factory=dict)
     postponed: dict[str, list[Candidate]] = field(default_factory=dict)
 
@@ -101,6 +103,22 @@ class BatchState:
         self.statuses[message.position] = StatusMessage(
             outcome, message, self._typeName, candidate.announcement.fileName, candidate.file, reason, detail
         )
+
+    def absorb(self, other: BatchState) -> None:
+        """Take over the outcomes of a part of the batch, whose quarantines are recorded."""
+        self.registered += other.registered
+        self.duplicates += other.duplicates
+        self.repeated += other.repeated
+        # in front of those that are still to be recorded
+        at = self._recordedQuarantines
+        self.quarantined[at:at] = other.quarantined
+        self._recordedQuarantines += len(other.quarantined)
+        self.waiting += other.waiting
+        self.deadLetters += other.deadLetters
+        self.openedBlocks += other.openedBlocks
+        self.statuses |= other.statuses
+        self.mayWait |= other.mayWait
+        self._registeredBytes += other._registeredBytes
 
     def takeQuarantines(self) -> list[QuarantinedMessage]:
         """Those that were added since the last time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from JUNODIRAC.Core.Domain.Block import Block
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
@@ -19,6 +20,7 @@ class BlockIngest:
         self._catalogue = catalogue
         self._transformations = transformations
         self._openBlock = OpenBlock(policy, ledger, catalogue, transformations)
+        self._opener = ThreadPoolExecutor(1, thread_name_prefix="open")
 
     def group(self, candidates: Iterable[Candidate]) -> list[tuple[Block, list[Candidate]]]:
         """Candidates by block; the blocks have no transfers yet."""
@@ -32,8 +34,8 @@ class BlockIngest:
         return list(byBlock.values())
 
     def open(self, block: Block) -> tuple[Block, bool]:
-        """See :meth:`OpenBlock.run`."""
-        return self._openBlock.run(block)
+        """See :meth:`OpenBlock.run`. One at a time: two that open the same block would make its transfers twice."""
+        return self._opener.submit(self._openBlock.run, block).result()
 
     def register(self, members: Sequence[Candidate]) -> tuple[list[Candidate], Mapping[str, str]]:
         """Register files in the catalogue.

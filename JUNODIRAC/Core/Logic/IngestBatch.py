@@ -8,6 +8,7 @@ where the batches are cut: a batch ends as if its messages had come one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -36,12 +37,17 @@ from JUNODIRAC.Core.Logic.ReadMessages import internalError, readMessages
 from JUNODIRAC.Core.Logic.Stopwatch import Stopwatch
 from JUNODIRAC.Core.Logic.StorageCheck import StorageCheck
 
+# fewer would spend their time on calls instead of files
+_FILES_IN_LANE = 500
+
 
 class IngestBatch:
     """Brings batches of announcements of one Type into ledger, catalogue and transfers, and says what became of them.
 
     :param policy: of the Type whose topic the messages are from
     :param clock: seconds that never go back, for the times by stage; without it they are 0
+    :param lanes: into how many parts, which are worked on at the same time, a large batch is cut. What becomes of a file does
+        not depend on the others
     """
 
     def __init__(
@@ -53,11 +59,15 @@ class IngestBatch:
         storage: Storage,
         announcer: Announcer,
         clock: Callable[[], float] = lambda: 0.0,
+        lanes: int = 1,
     ) -> None:
         self._policy = policy
         self._ledger = ledger
         self._announcer = announcer
         self._clock = clock
+        self._lanes = max(1, lanes)
+        # kept, because each of its threads has connections of its own
+        self._workers = ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
         self._blocks = BlockIngest(policy, ledger, catalogue, transformations)
         self._storageCheck = StorageCheck(policy, storage)
         self._isolation = Isolation(self._ingest, self._giveUp)
@@ -85,11 +95,32 @@ class IngestBatch:
             candidates = readMessages(deliveries, self._policy, state)
         with ExitStack() as held:
             self._holdBlocks(candidates, held, watch)
-            oneRound = IngestRound(self._ledger, self._storageCheck, self._blocks, watch)
-            while candidates:
-                candidates = oneRound.run(candidates, state, now)
+            self._carryThrough(candidates, state, watch, now)
             self._finish(deliveries, state, watch)
         return state.summary(len(deliveries), watch.seconds)
+
+    def _carryThrough(self, candidates: Sequence[Candidate], state: BatchState, watch: Stopwatch, now: datetime) -> None:
+        """Bring the candidates to their end, some parts of a large batch at the same time.
+
+        :raises Exception: the first that one of the lanes failed with, when all of them are at rest
+        """
+        lanes = _byFile(candidates, self._lanes)
+        if len(lanes) < 2:
+            outcomes = [self._runLane(lane, now) for lane in lanes]
+        else:
+            running = [self._workers.submit(self._runLane, lane, now) for lane in lanes]
+            wait(running)
+            outcomes = [each.result() for each in running]
+        for laneState, laneWatch in outcomes:
+            state.absorb(laneState)
+            watch.absorb(laneWatch)
+
+    def _runLane(self, candidates: list[Candidate], now: datetime) -> tuple[BatchState, Stopwatch]:
+        state, watch = BatchState(self._policy.typeName, []), Stopwatch(self._clock)
+        oneRound = IngestRound(self._ledger, self._storageCheck, self._blocks, watch)
+        while candidates:
+            candidates = oneRound.run(candidates, state, now)
+        return state, watch
 
     def _holdBlocks(self, candidates: Sequence[Candidate], held: ExitStack, watch: Stopwatch) -> None:
         """Until the batch is over no other receiver touches its blocks. In one order for all, so that none waits crosswise."""
@@ -142,3 +173,16 @@ class IngestBatch:
                 held.enter_context(self._ledger.holdBlocks([(item.file.typeName, item.file.block)]))
             self._finish([delivery], state, watch)
         return state.summary(1, watch.seconds, (error,))
+
+
+def _byFile(candidates: Sequence[Candidate], lanes: int) -> list[list[Candidate]]:
+    """The candidates in at most so many parts of about the same size; those of one file stay together, in their order.
+
+    Neighbours stay together too, because the database locks what lies between rows that are inserted.
+    """
+    files: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        files.setdefault(candidate.key, []).append(candidate)
+    members = list(files.values())
+    size = max(_FILES_IN_LANE, -(-len(members) // lanes))
+    return [[candidate for each in members[start : start + size] for candidate in each] for start in range(0, len(members), size)]

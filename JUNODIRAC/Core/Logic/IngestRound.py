@@ -157,14 +157,16 @@ class IngestRound:
             else:
                 state.addDuplicate(follower)
         with self._watch.stage("ledger"):
-            self._recordMissing(missing, state, now)
+            self._recordMissing(missing, current.unasked, state, now)
         return deferred
 
-    def _recordMissing(self, missing: list[tuple[Candidate, Finding]], state: BatchState, now: datetime) -> None:
+    def _recordMissing(
+        self, missing: list[tuple[Candidate, Finding]], unasked: set[str], state: BatchState, now: datetime
+    ) -> None:
         """Let those wait whose time is not over, and quarantine the others with all that was refused."""
         waiting: dict[Candidate, WaitingMessage] = {}
         for candidate, finding in missing:
-            ending = self._storageCheck.waitOrGiveUp(candidate, finding, now)
+            ending = self._storageCheck.waitOrGiveUp(candidate, finding, now, candidate.key not in unasked)
             if isinstance(ending, WaitingMessage):
                 waiting[candidate] = ending
             else:

@@ -122,11 +122,13 @@ class StoredFile:
 
     ``sizeBytes`` None: it is not there. ``checksum``: adler32, 8 lower-case hex digits; empty if it was not asked for.
     ``failure``: not empty if the storage gave no answer for this file while it answered for others.
+    ``isAsked``: False if there was no time to ask for it, so that the failure says nothing of the file.
     """
 
     sizeBytes: int | None
     checksum: str = ""
     failure: str = ""
+    isAsked: bool = True
 
 
 @dataclass(frozen=True)

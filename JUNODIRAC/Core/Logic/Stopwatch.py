@@ -24,3 +24,8 @@ class Stopwatch:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - start
+
+    def absorb(self, other: Stopwatch) -> None:
+        """Add the seconds of another one, which may have run at the same time."""
+        for name, seconds in other.seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds

@@ -46,6 +46,8 @@ class StorageCheck:
             refused = None if missing else self._compare(leader, stored, isChecksumAsked)
             if missing:
                 current.missing[leader.key] = missing
+                if not stored.isAsked:
+                    current.unasked.add(leader.key)
             elif refused:
                 current.refused[leader.key] = refused
 
@@ -60,16 +62,21 @@ class StorageCheck:
             return Reason.TOO_LARGE, f"{said} says that {lfn} has {sizeBytes} bytes, {self._policy.maxSizeBytes} are allowed"
         return None
 
-    def waitOrGiveUp(self, candidate: Candidate, finding: Finding, now: datetime) -> WaitingMessage | QuarantinedMessage:
-        """What becomes of a file that the storage does not show: it waits until its grace time is over."""
+    def waitOrGiveUp(
+        self, candidate: Candidate, finding: Finding, now: datetime, isAsked: bool = True
+    ) -> WaitingMessage | QuarantinedMessage:
+        """What becomes of a file that the storage does not show: it waits until its grace time is over.
+
+        :param isAsked: a file that was not asked for is not given up: the storage is slow, and the file may be well
+        """
         reason, detail = finding
         since = candidate.since or now
         end = since + timedelta(seconds=self._policy.graceSeconds)
-        if now >= end:
+        if now >= end and isAsked:
             waited = f", {(now - since).total_seconds():.0f} s after it was asked first" if candidate.since else ""
             return candidate.quarantined(reason, f"{detail}{waited}")
         delaySeconds = min(FIRST_RETRY_SECONDS * 2 ** min(candidate.attempts, 10), MOST_RETRY_SECONDS)
-        return candidate.waiting(reason, detail, since, min(now + timedelta(seconds=delaySeconds), end))
+        return candidate.waiting(reason, detail, since, min(now + timedelta(seconds=delaySeconds), max(end, now)))
 
     def _isAskedFor(self, candidate: Candidate) -> bool:
         if candidate.isLeftOver:

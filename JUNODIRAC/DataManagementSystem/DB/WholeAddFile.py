@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from DIRAC import S_ERROR, gLogger
+from DIRAC import S_ERROR, S_OK, gLogger
 from DIRAC.DataManagementSystem.DB.FileCatalogComponents.FileManager.FileManager import FileManager
 
 _ROWS_PER_STATEMENT = 1000
@@ -28,12 +28,13 @@ class WholeAddFile(FileManager):
     def _addFiles(self, lfns: dict[str, Any], credDict: dict[str, Any], connection: Any = False) -> dict[str, Any]:
         connection = self._getConnection(connection)
         adding = self._adding
-        adding.connection, adding.isOpen, adding.failure = connection, False, ""
+        adding.connection, adding.isOpen, adding.failure, adding.usages = connection, False, "", []
         try:
             result: dict[str, Any] = super()._addFiles(lfns, credDict, connection=connection)
-            isWhole = result["OK"] and not adding.failure
             if not adding.isOpen:
                 return result
+            self._addUsages(connection)
+            isWhole = result["OK"] and not adding.failure
             adding.isOpen = False
             ended = self.db._update("COMMIT" if isWhole else "ROLLBACK", conn=connection)
             if isWhole and not ended["OK"]:
@@ -62,8 +63,20 @@ class WholeAddFile(FileManager):
         return self._noted(super()._populateFileAncestors(lfns, connection=connection))
 
     def _updateDirectoryUsage(self, directorySEDict: dict[int, Any], change: str, connection: Any = False) -> dict[str, Any]:
-        # DIRAC only logs a failure of this; a deadlock, for example, has undone the whole transaction by then
-        return self._noted(super()._updateDirectoryUsage(directorySEDict, change, connection=connection))
+        if not getattr(self._adding, "isOpen", False):
+            result: dict[str, Any] = super()._updateDirectoryUsage(directorySEDict, change, connection=connection)
+            return result
+        self._adding.usages.append((directorySEDict, change))
+        return S_OK()
+
+    def _addUsages(self, connection: Any) -> None:
+        """The sums of the directories: last, because all callers change those of the upper directories, and wait for each other.
+
+        DIRAC only logs a failure of this; a deadlock, for example, has undone the whole transaction by then.
+        """
+        for directorySEDict, change in self._adding.usages:
+            if not self._adding.failure:
+                self._noted(super()._updateDirectoryUsage(directorySEDict, change, connection=connection))
 
     def _getExistingMetadata(self, lfns: Sequence[str], connection: Any = False) -> dict[str, Any]:
         """Without the files that have no checksum: rests of an ``addFile`` that died, which are removed."""

@@ -14,6 +14,7 @@ for each Type, for example RawReceiverAgent and RTRawReceiverAgent, with the opt
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
@@ -69,6 +70,9 @@ class DataReceiverAgent(AgentModule):
         waited for in the cycle instead, and said once.
         """
         usePromptTransport()
+        # a batch is hundreds of thousands of small objects, among which Python looks for cycles again and again
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 50)
         self._typeName = self._typeOfInstance()
         self._startedTime = datetime.now(UTC)
         self._stop = threading.Event()
@@ -159,7 +163,7 @@ class DataReceiverAgent(AgentModule):
             ingest.run,
             partial(ledger.dueWaiting, policy.topic),
             self.log,
-            maxMessages=int(self._number("BatchSize", 4000)),
+            maxMessages=int(self._number("BatchSize", 8000)),
             batchSeconds=self._number("BatchSeconds", 0.3),
             maxDelaySeconds=self._number("MaxRetryDelay", 60),
             wait=self._stop.wait,
@@ -186,6 +190,7 @@ class DataReceiverAgent(AgentModule):
             self._makeStorage(policy, owner, int(self._number("StorageThreads", 16))),
             StatusSender(policy, kafka),
             clock=monotonic,
+            lanes=int(self._number("Lanes", 2)),
         )
 
     def _makeStorage(self, policy: TypePolicy, owner: Owner, threads: int) -> SourceStorage:

@@ -14,6 +14,8 @@ from JUNODIRAC.RawDataSystem.Client.Trouble import Trouble
 _IDLE_SECONDS = 1.0  # longest wait for a message, and so for a request to stop to be seen
 # a batch of this size may have been cut before it was full
 _LARGE_BATCH_BYTES = 8_000_000
+# so few that they do not make a batch much longer
+_MOST_DUE = 2000
 _WAITING_SECONDS = 5.0  # time between two questions for waiting messages that are due
 
 
@@ -135,9 +137,10 @@ class BatchReceiver:
         partitions = sorted(self._source.partitions)
         if not partitions or self._now() < self._nextWaitingLook:
             return []
-        due = self._dueWaiting(partitions, self._utcNow(), self._maxMessages)
+        limit = min(self._maxMessages, _MOST_DUE)
+        due = self._dueWaiting(partitions, self._utcNow(), limit)
         # the next ones at once, if there may be more
-        self._nextWaitingLook = self._now() + (0.0 if len(due) >= self._maxMessages else _WAITING_SECONDS)
+        self._nextWaitingLook = self._now() + (0.0 if len(due) >= limit else _WAITING_SECONDS)
         return due
 
     def _finishPending(self) -> None:

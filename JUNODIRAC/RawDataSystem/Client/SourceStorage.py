@@ -90,7 +90,7 @@ class SourceStorage:
         present = [lfn for lfn in wanted if lfn in withChecksum and found[lfn].sizeBytes is not None]
         summed = self._askEach(self._checksums, present, lambda lfn: self._checksumOf(base, lfn), deadline)
         for lfn, answer in summed.items():
-            found[lfn] = replace(found[lfn], checksum=answer.checksum, failure=answer.failure)
+            found[lfn] = replace(found[lfn], checksum=answer.checksum, failure=answer.failure, isAsked=answer.isAsked)
         return found
 
     # ---- what a sweep asks
@@ -219,14 +219,16 @@ class SourceStorage:
         question: Callable[[str], StoredFile],
         deadline: float,
     ) -> dict[str, StoredFile]:
-        """The answer for each file; those that do not come in time are failures of their file."""
+        """The answer for each file; those that do not come in time are failures of their file, if it was asked for."""
         answers: dict[str, StoredFile] = {}
+        asked: set[str] = set()
         stop = threading.Event()
 
         def ask(members: list[str]) -> None:
             for lfn in members:
                 if stop.is_set():
                     return
+                asked.add(lfn)
                 answers[lfn] = question(lfn)
 
         # a piece for each thread and more, so that one slow answer holds up few others
@@ -237,8 +239,8 @@ class SourceStorage:
             future.cancel()
         for future in done:
             future.result()
-        missing = StoredFile(None, failure=_NO_ANSWER.format(seconds=self._timeoutSeconds))
-        return {lfn: answers.get(lfn, missing) for lfn in lfns}
+        failure = _NO_ANSWER.format(seconds=self._timeoutSeconds)
+        return {lfn: answers.get(lfn) or StoredFile(None, failure=failure, isAsked=lfn in asked) for lfn in lfns}
 
     def _inTime(self, future: Future[T], seconds: float) -> T:
         try:

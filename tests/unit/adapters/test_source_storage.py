@@ -169,6 +169,24 @@ def test_a_checksum_without_an_answer_is_a_failure_of_its_file():
     assert found["/juno/d/f2"] == StoredFile(2, "00000002")
 
 
+def test_files_for_which_there_was_no_time_to_ask_are_told_from_those_that_gave_no_answer():
+    access = FakeAccess(files(40))
+    hang = threading.Event()
+    checksum = access.checksum
+
+    def slow(url):
+        hang.wait(20)
+        return checksum(url)
+
+    access.checksum = slow
+    try:
+        found = storage(access, checksumThreads=1, timeoutSeconds=0.2).look(list(files(40)), set(files(40)))
+    finally:
+        hang.set()
+    assert [file.isAsked for file in found.values()] == [True] + [False] * 39
+    assert all(file.failure for file in found.values())
+
+
 def test_a_storage_that_tells_no_checksums_stops_everything_and_names_the_option():
     with pytest.raises(ServiceRefusal, match="ChecksumCheck"):
         storage(FakeAccess(files(3), failingChecksums={"/juno/d/f1": errno.ENOTSUP})).look(list(files(3)), set(files(3)))

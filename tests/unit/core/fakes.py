@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -88,6 +89,8 @@ class Steps:
     error: type[BaseException] = Killed
     count: int = 0
     calls: list[str] = field(default_factory=list)
+    # one call at a time has an effect, as in the transactions of what is imitated here
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def point(self) -> None:
         self.count += 1
@@ -97,10 +100,11 @@ class Steps:
     @contextmanager
     def call(self, name: str) -> Iterator[None]:
         """Death before the call has an effect, or after it and before the caller hears of it."""
-        self.calls.append(name)
-        self.point()
-        yield
-        self.point()
+        with self.lock:
+            self.calls.append(name)
+            self.point()
+            yield
+            self.point()
 
 
 def key_of(lfn: str) -> str:
@@ -367,6 +371,7 @@ class FakeStorage:
         self.steps = steps
         self.files: dict[str, tuple[int, str]] = {}
         self.broken: set[str] = set()
+        self.unasked: set[str] = set()
         self.asked: list[str] = []
         self.checksums_asked: list[str] = []
 
@@ -381,6 +386,8 @@ class FakeStorage:
     def _one(self, lfn: str, withChecksum: bool) -> StoredFile:
         if lfn in self.broken:
             return StoredFile(None, failure="I/O error")
+        if lfn in self.unasked:
+            return StoredFile(None, failure="no time", isAsked=False)
         size, checksum = self.files.get(lfn, (None, ""))
         return StoredFile(size, checksum if withChecksum else "")
 

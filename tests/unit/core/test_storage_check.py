@@ -171,6 +171,18 @@ def test_the_time_between_two_questions_is_bounded() -> None:
         world.retry(expected)
 
 
+def test_a_file_for_which_there_is_no_time_to_ask_is_never_given_up() -> None:
+    world = checked()
+    world.store(announcement(1))
+    world.storage.unasked.add(lfn(1))
+    world.run(messages_of([announcement(1)]))
+    for _ in range(5):
+        assert world.retry(1000).waiting == 1
+    world.storage.unasked.clear()
+    assert world.retry(1000).registered == 1
+    assert not world.ledger.quarantine
+
+
 def test_without_grace_time_nothing_waits() -> None:
     world = checked(GraceSeconds="0")
     assert world.run(messages_of([announcement(1)])).quarantined == {Reason.NOT_ON_STORAGE: 1}
