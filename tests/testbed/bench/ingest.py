@@ -54,8 +54,9 @@ def run(testbed: Testbed, arguments: argparse.Namespace) -> dict[str, object]:
             result["yardsticks"] = yardsticks.measure(testbed, arguments.files)
     without, plain = result.get("without_storage_check"), result.get("yardsticks")
     if without and plain:
-        share = without["files_per_second"] / plain["plain_sql"]["files_per_second"]  # type: ignore[index]
-        result["share_of_plain_sql"] = round(share, 3)
+        for yardstick in ("plain_sql", "plain_sql_with_lookups"):
+            share = without["files_per_second"] / plain[yardstick]["files_per_second"]  # type: ignore[index]
+            result[f"share_of_{yardstick}"] = round(share, 3)
     return result
 
 

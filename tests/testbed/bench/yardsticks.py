@@ -29,6 +29,9 @@ def measure(testbed: Testbed, files: int, oneByOne: int = 200, throughTSCatalog:
     """
     result: dict[str, Any] = {"plain_sql": _rate("plain SQL", files, lambda: _plainSQL(testbed, files))}
     directory = f"/juno/bench-yardstick/{uuid4().hex[:8]}"
+    result["plain_sql_with_lookups"] = _rate(
+        "plain SQL with look-ups", files, lambda: _plainSQL(testbed, files, withLookUps=True)
+    )
     result["add_file_one_by_one"] = _rate("addFile, one file a call", oneByOne, lambda: _addFiles(directory, oneByOne, 1))
     result["ts_catalog"] = _tsCatalog(directory, throughTSCatalog)
     return result
@@ -44,9 +47,10 @@ def _rate(what: str, files: int, work: Callable[[], float | None]) -> dict[str, 
 # --- plain SQL ----------------------------------------------------------------------------------------------------------------
 
 
-def _plainSQL(testbed: Testbed, files: int) -> float:
+def _plainSQL(testbed: Testbed, files: int, withLookUps: bool = False) -> float:
     """Multi-row statements over one connection, a commit for each thousand files; the rows are deleted afterwards.
 
+    :param withLookUps: see :func:`_insertSafely`
     :returns: seconds of the inserts alone
     """
     transformations = _makeTransformations()
@@ -54,27 +58,40 @@ def _plainSQL(testbed: Testbed, files: int) -> float:
         # ids that nobody has: nothing looks a row up by them
         directoryID = 1_900_000_000 + int(time.time()) % 200_000_000
         names = [fileName("20390101", number) for number in range(files)]
+        insert = _insertSafely if withLookUps else _insert
         started = time.monotonic()
         for first in range(0, files, _ROWS_PER_STATEMENT):
-            _insert(cursor, directoryID, names[first : first + _ROWS_PER_STATEMENT], first, transformations)
+            insert(cursor, directoryID, names[first : first + _ROWS_PER_STATEMENT], first, transformations)
         seconds = time.monotonic() - started
         _deleteRows(cursor, directoryID, transformations)
     return seconds
 
 
-def _insert(cursor: Any, directoryID: int, names: Sequence[str], first: int, transformations: Sequence[int]) -> None:
-    """The rows of one batch, with the values that the real ones have."""
+def _insert(
+    cursor: Any,
+    directoryID: int,
+    names: Sequence[str],
+    first: int,
+    transformations: Sequence[int],
+    state: str = "Registered",
+) -> None:
+    """The rows of one batch, with the values that the real ones have.
+
+    :param state: of the ledger's rows; announced ones are committed before the others are written
+    """
     checksum, now = "1a2b3c4d", "UTC_TIMESTAMP(3)"
     _insertRows(
         cursor,
         "RawDataDB.Files (DirectoryID, FileName, State, SizeBytes, Checksum, RunNumber, StreamType, StreamName, FileTag,"
         " FileTime, FileSequence, Topic, KafkaPartition, KafkaOffset, AnnouncedTime, RegisteredTime)",
-        f"(%s, %s, 'Registered', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {now}, {now})",
+        f"(%s, %s, '{state}', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {now}, {now})",
         [
             (directoryID, name, SIZE_BYTES, checksum, 12345, *_NAME_FIELDS, number, _TOPIC, 0, number)
             for number, name in enumerate(names, first)
         ],
     )
+    if state != "Registered":
+        cursor.connection.commit()
     fileID = _insertRows(
         cursor,
         "FileCatalogDB.FC_Files (DirID, Size, UID, GID, Status, FileName)",
@@ -112,6 +129,30 @@ def _insert(cursor: Any, directoryID: int, names: Sequence[str], first: int, tra
             "(%s, %s, UTC_TIMESTAMP(), UTC_TIMESTAMP())",
             [(transformationID, dataFileID + number) for number in range(len(names))],
         )
+    cursor.connection.commit()
+
+
+def _insertSafely(cursor: Any, directoryID: int, names: Sequence[str], first: int, transformations: Sequence[int]) -> None:
+    """The same rows with what a writer cannot leave out that may be killed, or may not be the only one.
+
+    It looks whether the files are known to the ledger, the catalogue and the Transformation System, and the ledger's rows are
+    announced before, and registered after all others, each with a commit.
+    """
+    place = f"({', '.join(['%s'] * len(names))})"
+    lfns = [f"/juno/bench-yardstick/{directoryID}/{name}" for name in names]
+    for query, args in (
+        (f"SELECT FileName, State FROM RawDataDB.Files WHERE DirectoryID = %s AND FileName IN {place}", [directoryID, *names]),
+        (f"SELECT FileName, FileID FROM FileCatalogDB.FC_Files WHERE DirID = %s AND FileName IN {place}", [directoryID, *names]),
+        (f"SELECT LFN, FileID FROM TransformationDB.DataFiles WHERE LFN IN {place}", lfns),
+    ):
+        cursor.execute(query, args)
+        cursor.fetchall()
+    _insert(cursor, directoryID, names, first, transformations, state="Announced")
+    cursor.execute(
+        "UPDATE RawDataDB.Files SET State = 'Registered', RegisteredTime = UTC_TIMESTAMP(3)"
+        f" WHERE DirectoryID = %s AND State = 'Announced' AND FileName IN {place}",
+        [directoryID, *names],
+    )
     cursor.connection.commit()
 
 
