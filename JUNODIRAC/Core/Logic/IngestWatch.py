@@ -77,7 +77,7 @@ class Observations:
 
     :param ledger: None if the ledger did not answer
     :param services: those that do not answer now
-    :param silenceLimitsSeconds: by Type, those that have one
+    :param silenceLimitsSeconds: by configured Type, 0 for none. A receiver of another Type may be gone: its Type was given up
     :param badTypes: what is wrong with the configuration of the Types; empty if nothing
     :param watchedSince: since when the ledger could be read without a break: while it could not, nothing could be written
         into it either, so what is older in it is not yet late
@@ -192,6 +192,8 @@ def _receiverProblems(
     seen: Observations, ledger: LedgerSigns, limits: Thresholds, standing: AbstractSet[str]
 ) -> Iterator[Problem]:
     for typeName in sorted({receiver.typeName for receiver in ledger.receivers}):
+        if seen.silenceLimitsSeconds and typeName not in seen.silenceLimitsSeconds:
+            continue
         receivers = [receiver for receiver in ledger.receivers if receiver.typeName == typeName]
         newest = max(receivers, key=lambda receiver: receiver.heartbeatTime)
         oldest = seen.now - timedelta(seconds=limits.receiverSilenceSeconds)
@@ -219,7 +221,8 @@ def _silentReceiver(seen: Observations, receiver: ReceiverRecord) -> Problem:
         f"the receiver of Type {receiver.typeName} gives no sign of life",
         f"the last one of {receiver.instance} on {receiver.host} was at {_time(receiver.heartbeatTime)}, {ago} ago;"
         " announcements wait in Kafka",
-        f"read its log and start it again on {receiver.host}: dirac-restart-component {name}",
+        f"read its log and start it again on {receiver.host}: dirac-restart-component {name};"
+        " a Type that is given up is taken out of the configuration",
         receiver.heartbeatTime,
     )
 

@@ -39,11 +39,6 @@ class LedgerIngest(LedgerConnection):
         updates = [f"{column} = VALUES({column})" for column in columns[3:]]
         self.inTransaction(lambda conn: self.upsert("Receivers", columns, [values], updates, conn))
 
-    def forgetReceiver(self, typeName: str, instance: str, host: str) -> None:
-        """A receiver was stopped on purpose: its silence is no trouble."""
-        names = (typeName, rows.text(instance, 128), rows.text(host, 128))
-        self.execute("DELETE FROM Receivers WHERE Type = %s AND Instance = %s AND Host = %s", names)
-
     def readReceivers(self, typeName: str = "") -> list[ReceiverRecord]:
         """Receivers with their last sign of life; an empty name means all Types."""
         sql = (

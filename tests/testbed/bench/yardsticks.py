@@ -67,31 +67,58 @@ def _plainSQL(testbed: Testbed, files: int, withLookUps: bool = False) -> float:
     return seconds
 
 
-def _insert(
-    cursor: Any,
-    directoryID: int,
-    names: Sequence[str],
-    first: int,
-    transformations: Sequence[int],
-    state: str = "Registered",
-) -> None:
-    """The rows of one batch, with the values that the real ones have.
+def _insert(cursor: Any, directoryID: int, names: Sequence[str], first: int, transformations: Sequence[int]) -> None:
+    """The rows of one batch, with the values that the real ones have."""
+    _insertLedger(cursor, directoryID, names, first, "Registered")
+    _insertCatalogue(cursor, directoryID, names)
+    _insertTransfers(cursor, directoryID, names, transformations)
+    cursor.connection.commit()
 
-    :param state: of the ledger's rows; announced ones are committed before the others are written
+
+def _insertSafely(cursor: Any, directoryID: int, names: Sequence[str], first: int, transformations: Sequence[int]) -> None:
+    """The same rows with what a writer cannot leave out that may be killed, or may not be the only one.
+
+    It looks whether the files are known to the ledger, the catalogue and the Transformation System, and the ledger's rows are
+    announced before, and registered after all others, each with a commit.
     """
+    place = f"({', '.join(['%s'] * len(names))})"
+    lfns = _lfns(directoryID, names)
+    for query, args in (
+        (f"SELECT FileName, State FROM RawDataDB.Files WHERE DirectoryID = %s AND FileName IN {place}", [directoryID, *names]),
+        (f"SELECT FileName, FileID FROM FileCatalogDB.FC_Files WHERE DirID = %s AND FileName IN {place}", [directoryID, *names]),
+        (f"SELECT LFN, FileID FROM TransformationDB.DataFiles WHERE LFN IN {place}", lfns),
+    ):
+        cursor.execute(query, args)
+        cursor.fetchall()
+    _insertLedger(cursor, directoryID, names, first, "Announced")
+    cursor.connection.commit()
+    _insertCatalogue(cursor, directoryID, names)
+    _insertTransfers(cursor, directoryID, names, transformations)
+    cursor.connection.commit()
+    cursor.execute(
+        "UPDATE RawDataDB.Files SET State = 'Registered', RegisteredTime = UTC_TIMESTAMP(3)"
+        f" WHERE DirectoryID = %s AND State = 'Announced' AND FileName IN {place}",
+        [directoryID, *names],
+    )
+    cursor.connection.commit()
+
+
+def _insertLedger(cursor: Any, directoryID: int, names: Sequence[str], first: int, state: str) -> None:
     checksum, now = "1a2b3c4d", "UTC_TIMESTAMP(3)"
+    registered = now if state == "Registered" else "NULL"
     _insertRows(
         cursor,
         "RawDataDB.Files (DirectoryID, FileName, State, SizeBytes, Checksum, RunNumber, StreamType, StreamName, FileTag,"
         " FileTime, FileSequence, Topic, KafkaPartition, KafkaOffset, AnnouncedTime, RegisteredTime)",
-        f"(%s, %s, '{state}', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {now}, {now})",
+        f"(%s, %s, '{state}', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {now}, {registered})",
         [
             (directoryID, name, SIZE_BYTES, checksum, 12345, *_NAME_FIELDS, number, _TOPIC, 0, number)
             for number, name in enumerate(names, first)
         ],
     )
-    if state != "Registered":
-        cursor.connection.commit()
+
+
+def _insertCatalogue(cursor: Any, directoryID: int, names: Sequence[str]) -> None:
     fileID = _insertRows(
         cursor,
         "FileCatalogDB.FC_Files (DirID, Size, UID, GID, Status, FileName)",
@@ -102,7 +129,7 @@ def _insert(
         cursor,
         "FileCatalogDB.FC_FileInfo (FileID, GUID, Checksum, ChecksumType, CreationDate, ModificationDate, Mode)",
         "(%s, %s, %s, 'Adler32', UTC_TIMESTAMP(), UTC_TIMESTAMP(), 509)",
-        [(fileID + number, str(uuid4()), checksum) for number in range(len(names))],
+        [(fileID + number, str(uuid4()), "1a2b3c4d") for number in range(len(names))],
     )
     replicaID = _insertRows(
         cursor,
@@ -116,44 +143,23 @@ def _insert(
         "(%s, 'Master', UTC_TIMESTAMP(), UTC_TIMESTAMP(), %s)",
         [(replicaID + number, f"/juno/bench-yardstick/{name}") for number, name in enumerate(names)],
     )
-    dataFileID = _insertRows(
-        cursor,
-        "TransformationDB.DataFiles (LFN, Status)",
-        "(%s, 'New')",
-        [(f"/juno/bench-yardstick/{directoryID}/{name}",) for name in names],
+
+
+def _insertTransfers(cursor: Any, directoryID: int, names: Sequence[str], transformations: Sequence[int]) -> None:
+    fileID = _insertRows(
+        cursor, "TransformationDB.DataFiles (LFN, Status)", "(%s, 'New')", [(lfn,) for lfn in _lfns(directoryID, names)]
     )
     for transformationID in transformations:
         _insertRows(
             cursor,
             "TransformationDB.TransformationFiles (TransformationID, FileID, LastUpdate, InsertedTime)",
             "(%s, %s, UTC_TIMESTAMP(), UTC_TIMESTAMP())",
-            [(transformationID, dataFileID + number) for number in range(len(names))],
+            [(transformationID, fileID + number) for number in range(len(names))],
         )
-    cursor.connection.commit()
 
 
-def _insertSafely(cursor: Any, directoryID: int, names: Sequence[str], first: int, transformations: Sequence[int]) -> None:
-    """The same rows with what a writer cannot leave out that may be killed, or may not be the only one.
-
-    It looks whether the files are known to the ledger, the catalogue and the Transformation System, and the ledger's rows are
-    announced before, and registered after all others, each with a commit.
-    """
-    place = f"({', '.join(['%s'] * len(names))})"
-    lfns = [f"/juno/bench-yardstick/{directoryID}/{name}" for name in names]
-    for query, args in (
-        (f"SELECT FileName, State FROM RawDataDB.Files WHERE DirectoryID = %s AND FileName IN {place}", [directoryID, *names]),
-        (f"SELECT FileName, FileID FROM FileCatalogDB.FC_Files WHERE DirID = %s AND FileName IN {place}", [directoryID, *names]),
-        (f"SELECT LFN, FileID FROM TransformationDB.DataFiles WHERE LFN IN {place}", lfns),
-    ):
-        cursor.execute(query, args)
-        cursor.fetchall()
-    _insert(cursor, directoryID, names, first, transformations, state="Announced")
-    cursor.execute(
-        "UPDATE RawDataDB.Files SET State = 'Registered', RegisteredTime = UTC_TIMESTAMP(3)"
-        f" WHERE DirectoryID = %s AND State = 'Announced' AND FileName IN {place}",
-        [directoryID, *names],
-    )
-    cursor.connection.commit()
+def _lfns(directoryID: int, names: Sequence[str]) -> list[str]:
+    return [f"/juno/bench-yardstick/{directoryID}/{name}" for name in names]
 
 
 def _insertRows(cursor: Any, into: str, row: str, values: Sequence[tuple[object, ...]]) -> int:

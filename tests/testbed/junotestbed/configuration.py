@@ -58,7 +58,7 @@ def write_cfg(path: Path, content: dict, mode: int = 0o644) -> None:
 
 def write_local_files(settings: Settings) -> None:
     """bashrc, wrappers, ``dirac.cfg`` and the configuration server's own file; repeated at each start, they hold no state."""
-    root, choices = settings.dirac_root, settings.choices
+    root = settings.dirac_root
     for folder in ("startup", "runit", "control", "work", "etc/csbackup"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     fts3_host = urlparse(settings.fts3_endpoint).hostname
@@ -67,6 +67,12 @@ def write_local_files(settings: Settings) -> None:
     write(root / "bin/runsvctrl", RUNSVCTRL, 0o755)
     write(root / "bin/runsvstat", RUNSVSTAT, 0o755)
     write(root / "etc/no-proxy.pem", "", 0o600)
+    _write_dirac_cfg(settings)
+    _write_service_files(settings)
+
+
+def _write_dirac_cfg(settings: Settings) -> None:
+    root, choices = settings.dirac_root, settings.choices
     security = root / "etc/grid-security"
     database = {
         "User": "Dirac",
@@ -93,6 +99,11 @@ def write_local_files(settings: Settings) -> None:
         },
         0o600,
     )
+
+
+def _write_service_files(settings: Settings) -> None:
+    """Of the services that need something before, or outside, the central configuration."""
+    root = settings.dirac_root
     # in the service's own file: in the central configuration DIRAC's installer would take it for an installed service's section
     smtp = {"Host": "127.0.0.1", "Port": str(settings.port("mail-sink")), "FromAddress": "dirac@localhost"}
     write_cfg(

@@ -121,6 +121,12 @@ def test_a_type_has_a_silent_receiver_only_if_none_of_its_receivers_lives():
     assert keys(observed(LedgerSigns(receivers=[receiver(heartbeat=299)]))) == []
 
 
+def test_nobody_misses_the_receiver_of_a_type_that_is_no_longer_configured():
+    ledger = LedgerSigns(receivers=[receiver(heartbeat=301)])
+    assert keys(observed(ledger, silenceLimitsSeconds={"Raw": 0})) == ["receiver:Raw"]
+    assert keys(observed(ledger, silenceLimitsSeconds={"RTRaw": 0})) == []
+
+
 def test_after_the_ledger_was_away_nobody_is_late_before_he_could_have_written_to_it():
     ledger = LedgerSigns(receivers=[receiver(heartbeat=5000)], lastAnnouncements={"Raw": ago(5000)})
     limits = {"Raw": 600}
