@@ -145,22 +145,25 @@ def test_bad_announcements_are_quarantined_with_their_bytes_and_hold_up_nobody(t
     assert empty.lfn not in replicasOf([empty])
 
 
-def test_a_file_that_is_not_on_the_storage_is_quarantined_and_registered_when_it_is_announced_again(testbed, freshDay, database):
+def test_a_file_that_is_not_visible_yet_waits_holds_up_nobody_and_is_registered_when_it_appears(testbed, freshDay, database):
     from junotestbed.traffic import SOURCE
 
-    (file,) = make_files(testbed.settings, "Raw", freshDay, 1, 5000, run=9006)
-    onDisk = testbed.settings.storage / SOURCE.se / "data" / file.path.lstrip("/")
+    late, other = make_files(testbed.settings, "Raw", freshDay, 2, 5000, run=9006)
+    onDisk = testbed.settings.storage / SOURCE.se / "data" / late.path.lstrip("/")
     hidden = onDisk.with_suffix(".hidden")
     onDisk.rename(hidden)
-    announceFiles(testbed, [file], FileSize=None)
-    waitUntil("consumed", lambda: allConsumed(testbed), 60)
+    announceFiles(testbed, [late], FileSize=None)
+    announceFiles(testbed, [other])
+    waitUntil("the other one is registered", lambda: len(replicasOf([other])) == 1, 60)
+    waitUntil("all is consumed", lambda: allConsumed(testbed), 60)
     state = "SELECT State FROM Files WHERE FileName = %s"
-    assert database.rows("RawDataDB", state, file.file_name) == [("Quarantined",)]
-    assert not replicasOf([file])
+    assert database.rows("RawDataDB", state, late.file_name) == [("Waiting",)]
+    assert not replicasOf([late])
     hidden.rename(onDisk)
-    announceFiles(testbed, [file], FileSize=None)
-    waitUntil("registered", lambda: len(replicasOf([file])) == 1, 60)
-    waitUntil("ledger", lambda: database.rows("RawDataDB", state, file.file_name) == [("Registered",)], 30)
+    waitUntil("it is registered by itself", lambda: database.rows("RawDataDB", state, late.file_name) == [("Registered",)], 120)
+    assert len(replicasOf([late])) == 1
+    assert database.rows("RawDataDB", "SELECT COUNT(*) FROM Waiting w JOIN Files f USING (FileID) WHERE f.FileName = %s",
+                         late.file_name) == [(0,)]  # fmt: skip
 
 
 def test_a_site_that_is_cut_off_holds_up_no_other_and_catches_up_by_itself(testbed, freshDay):
