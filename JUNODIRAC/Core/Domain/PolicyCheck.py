@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 # Type is metadata of the DFC and a column of 64 characters in the ledger; campaign and plugin keep within the same
 _MAX_NAME = 64
+_ACTIVITY = re.compile(rf"[A-Za-z0-9 ._-]{{0,{_MAX_NAME}}}")
 # a year: a longer time is a slip of the pen, and a date that is off by a year is what the check of dates is for
 _MAX_SECONDS = 366 * 86400
 _MAX_DAYS = 366
@@ -30,6 +31,7 @@ def checkPolicy(policy: TypePolicy) -> None:
     _checkNames(policy)
     _checkStorages(policy)
     _checkNumbers(policy)
+    _checkFTS(policy)
     _checkPatterns(policy)
     _checkRules(policy)
     _checkDates(policy)
@@ -92,6 +94,14 @@ def _checkNumbers(policy: TypePolicy) -> None:
         _refuse(policy, "DateToleranceDays", str(policy.dateToleranceDays), f"it is not from 0 to {_MAX_DAYS}", "use days")
     if not 0 <= policy.checksumSampleShare <= 1:
         _refuse(policy, "ChecksumSampleShare", str(policy.checksumSampleShare), "it is no share", "use a number from 0 to 1")
+
+
+def _checkFTS(policy: TypePolicy) -> None:
+    if not _ACTIVITY.fullmatch(policy.ftsActivity):
+        remedy = f"use at most {_MAX_NAME} letters, digits, blanks and ._-, or leave it empty"
+        _refuse(policy, "FTSActivity", policy.ftsActivity, "it is no plain name", remedy)
+    if not 1 <= policy.ftsPriority <= 5:
+        _refuse(policy, "FTSPriority", str(policy.ftsPriority), "FTS3 has no such priority", "use a number from 1 to 5")
 
 
 def _checkPatterns(policy: TypePolicy) -> None:

@@ -35,6 +35,7 @@ _DEFAULTS = {
     "SweepSeconds": "3600",
     "SweepMinAgeSeconds": "600",
     "SilenceAlarmSeconds": "0",
+    "FTSPriority": "3",
 }
 
 
@@ -54,6 +55,8 @@ class TypePolicy:
     :param sweepSeconds: time between two comparisons of a directory with the ledger; 0: none
     :param sweepMinAgeSeconds: younger files may still be on their way and are left out of that
     :param silenceAlarmSeconds: people are told if no announcement comes for so long; 0: never
+    :param ftsActivity: share of FTS3 that copies belong to; empty: FTS3's own default
+    :param ftsPriority: from 1 to 5, which goes first within an activity
     :raises PolicyError: naming option, value, reason and remedy
     """
 
@@ -84,6 +87,8 @@ class TypePolicy:
     sweepSeconds: int
     sweepMinAgeSeconds: int
     silenceAlarmSeconds: int
+    ftsActivity: str
+    ftsPriority: int
 
     @classmethod
     def fromOptions(cls, typeName: str, options: Mapping[str, str]) -> TypePolicy:
@@ -121,6 +126,8 @@ class TypePolicy:
             sweepSeconds=read.number("SweepSeconds"),
             sweepMinAgeSeconds=read.number("SweepMinAgeSeconds"),
             silenceAlarmSeconds=read.number("SilenceAlarmSeconds"),
+            ftsActivity=read.text("FTSActivity"),
+            ftsPriority=read.number("FTSPriority"),
         )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The FTS3 Agent of DIRAC, which looks at jobs sooner and works for groups without a VOMS role.
+"""The FTS3 Agent of DIRAC, which looks at jobs sooner, works for groups without a VOMS role, and remembers how copies went.
 
 .. literalinclude:: ../ConfigTemplate.cfg
   :start-after: ##BEGIN FTS3Agent
@@ -13,6 +13,8 @@ from typing import Any
 
 from DIRAC.ConfigurationSystem.Client.Helpers.Registry import getVOMSAttributeForGroup
 from DIRAC.DataManagementSystem.Agent import FTS3Agent as diracModule
+
+from JUNODIRAC.DataManagementSystem.private.TransferMemory import transferMemory
 
 AGENT_NAME = "DataManagement/FTS3Agent"
 
@@ -40,6 +42,18 @@ class FTS3Agent(diracModule.FTS3Agent):
         delaySeconds = self.am_getOption("MonitoringDelay", DEFAULT_MONITORING_DELAY_SECONDS)
         diracModule.MONITORING_DELAY = delaySeconds / 60  # the module counts in minutes
         return super().beginExecution()
+
+    def _monitorJob(self, ftsJob: Any) -> tuple[Any, dict[str, Any]]:
+        """Look at a job as DIRAC does; when it has ended, its link's record counts for the choice of later sources."""
+        answer = super()._monitorJob(ftsJob)
+        # a job that comes from the database has this attribute once it has ended, and not before
+        transferMemory.jobEnded(getattr(ftsJob, "accountingDicts", None) or ())
+        return answer
+
+    def _treatOperation(self, operation: Any) -> tuple[Any, dict[str, Any]]:
+        """Treat an operation as DIRAC does; what became of its files counts for the choice of later sources."""
+        transferMemory.filesEnded(operation.ftsFiles)
+        return super()._treatOperation(operation)
 
 
 class _ProxiesByGroup:

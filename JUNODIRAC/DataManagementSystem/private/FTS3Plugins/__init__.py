@@ -1,0 +1,1 @@
+"""FTS3 plugins of JUNO."""

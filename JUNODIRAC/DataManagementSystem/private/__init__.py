@@ -1,0 +1,1 @@
+"""What DIRAC loads by name inside of the DataManagement system."""
