@@ -59,6 +59,7 @@ def test_each_generated_message_ends_in_exactly_one_state_and_the_receiver_lives
         good.send(Traffic(testbed.settings, "Raw", topic, later, 7500, SEED).messages(100))
         good.flush()
         waitUntil("good ones are consumed", lambda: receiver.backlog() == 0, 60)
+        waitUntil("none of them waits", lambda: not ends(database, topic)[2], 120)
         assert receiver.pid == pid
     sent = {item.position[1:]: item.payload for item in announcer.sent}
     quarantined, registered, _ = ends(database, topic)

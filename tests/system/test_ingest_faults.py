@@ -21,7 +21,7 @@ import pytest
 from junotestbed.announcer import EITHER, QUARANTINED, Announced, Announcer, Traffic, mixed
 from junotestbed.faults import TOPIC_PREFIX, TYPES, Progress, Receiver, away, frozen, killed, peakMemoryBytes, secondReceiver
 from junotestbed.judge import Judge, Report
-from junotestbed.observe import waitUntil
+from junotestbed.observe import waitingOf, waitUntil
 from junotestbed.shell import pid_alive
 from junotestbed.traffic import MadeFile
 
@@ -57,6 +57,8 @@ def judge(testbed, receivers: list[Receiver], announced: list[Announced]) -> Rep
     """Wait until everything is consumed, then compare; the report is printed."""
     for receiver in receivers:
         waitUntil(f"{receiver.topic} is consumed", lambda r=receiver: r.backlog() == 0, 240)
+        # a storage that was asked too much at once gives some answers later
+        waitUntil(f"nothing of {receiver.topic} waits", lambda r=receiver: not waitingOf(testbed, r.topic), 240)
     report = Judge(testbed, announced, {receiver.topic: receiver.group for receiver in receivers}).judge()
     print(report.toText())
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -160,7 +161,7 @@ class SourceStorage:
 
     def _checksumOf(self, base: str, lfn: str) -> StoredFile:
         try:
-            return StoredFile(None, self._access.checksum(base + lfn))
+            return StoredFile(None, self._checksumOfSettled(base + lfn))
         except StorageError as error:
             if error.isNotSupported:
                 raise ServiceRefusal(
@@ -168,6 +169,15 @@ class SourceStorage:
                     f"it cannot tell checksums ({error}); make it, or set ChecksumCheck of the Type to Trust",
                 ) from error
             return StoredFile(None, failure=f"its checksum could not be asked for: {error}")
+
+    def _checksumOfSettled(self, url: str) -> str:
+        """XRootD says ESTALE of one in a hundred new files, and answers when it is asked again."""
+        try:
+            return self._access.checksum(url)
+        except StorageError as error:
+            if error.code != errno.ESTALE:
+                raise
+            return self._access.checksum(url)
 
     # ---- is it the file or the storage?
 

@@ -65,6 +65,11 @@ def committedOffsets(testbed, topic: str, group: str) -> dict[int, tuple[int, in
         consumer.close()
 
 
+def waitingOf(testbed, topic: str) -> int:
+    """How many announcements of a topic wait for their file."""
+    return Database(testbed).rows("RawDataDB", "SELECT COUNT(*) FROM Waiting WHERE Topic = %s", topic)[0][0]
+
+
 def allConsumed(testbed, topic: str = "juno.raw", group: str = "junodirac-Raw") -> bool:
     return all(committed == end for committed, end in committedOffsets(testbed, topic, group).values())
 

@@ -169,6 +169,22 @@ def test_a_checksum_without_an_answer_is_a_failure_of_its_file():
     assert found["/juno/d/f2"] == StoredFile(2, "00000002")
 
 
+def test_a_checksum_that_is_being_computed_is_asked_for_again():
+    access = FakeAccess(files(3))
+    checksum, asked = access.checksum, []
+
+    def stale(url):
+        asked.append(url)
+        if len(asked) == 1:
+            raise StorageError(errno.ESTALE, "Stale file handle")
+        return checksum(url)
+
+    access.checksum = stale
+    found = storage(access).look(list(files(3)), set(files(3)))
+    assert found["/juno/d/f1"] == StoredFile(1, "00000001")
+    assert len(asked) == 4
+
+
 def test_files_for_which_there_was_no_time_to_ask_are_told_from_those_that_gave_no_answer():
     access = FakeAccess(files(40))
     hang = threading.Event()
