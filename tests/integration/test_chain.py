@@ -200,7 +200,7 @@ def test_who_is_not_a_production_manager_changes_nothing(testbed, database, user
 
 
 def test_the_production_manager_opens_a_block_again_and_the_journal_says_so(testbed, database):
-    block = block_status(testbed.settings)[0]
+    block = next(block for block in block_status(testbed.settings) if block["State"] == "Open")
     transfers = database.custody()["blocks"]
     command = ["dirac-juno-block", "open", block["Block"], "--type", block["Type"], "--reason", "trying the journal", "--yes"]
     done = run(testbed, "prod", *command)

@@ -10,6 +10,7 @@ from junotestbed.demo import block_status
 from junotestbed.settings import SITES
 from junotestbed.traffic import MadeFile
 
+_CATALOGUE_ATTEMPTS = 10
 DESTINATIONS = tuple(site.se for site in SITES[1:])
 
 
@@ -46,7 +47,13 @@ def isComplete(testbed, typeName: str, block: str, files: int, ses: Sequence[str
 def replicasOf(files: Sequence[MadeFile]) -> dict[str, set[str]]:
     from DIRAC.Resources.Catalog.FileCatalog import FileCatalog
 
-    answer = unpack(FileCatalog().getReplicas([file.lfn for file in files]))
+    # after its database was away the catalogue fails once for each of its connections
+    for _ in range(_CATALOGUE_ATTEMPTS):
+        result = FileCatalog().getReplicas([file.lfn for file in files])
+        if result["OK"]:
+            break
+        time.sleep(1)
+    answer = unpack(result)
     return {lfn: set(replicas) for lfn, replicas in answer["Successful"].items()}
 
 
