@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from JUNODIRAC.Core.Domain.BlockState import BlockState
+
 
 @dataclass(frozen=True)
 class Block:
     """One block and its transfers.
 
-    ``transfers`` gives the transformation id for each destination SE whose transfer is open.
+    ``transfers`` gives the transformation id for each destination SE whose transfer is open. ``state`` is that of the ledger;
+    ``parent`` the name of the block whose late files this follow-up block has, empty for all others.
     """
 
     typeName: str
     name: str
     directory: str
     transfers: Mapping[str, int] = field(default_factory=dict)
+    state: BlockState = BlockState.OPEN
+    parent: str = ""
 
     @property
     def metadata(self) -> dict[str, str]:

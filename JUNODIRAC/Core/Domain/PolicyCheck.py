@@ -18,6 +18,7 @@ _ACTIVITY = re.compile(rf"[A-Za-z0-9 ._-]{{0,{_MAX_NAME}}}")
 # a year: a longer time is a slip of the pen, and a date that is off by a year is what the check of dates is for
 _MAX_SECONDS = 366 * 86400
 _MAX_DAYS = 366
+_MAX_ATTEMPTS = 1000
 _GIVEN_FIELDS = frozenset({"Type", "Campaign"})
 _RESERVED_FIELDS = _GIVEN_FIELDS | {"Directory", "FileName", "Block", "SE"}
 
@@ -87,9 +88,17 @@ def _checkNumbers(policy: TypePolicy) -> None:
         ("SweepSeconds", policy.sweepSeconds),
         ("SweepMinAgeSeconds", policy.sweepMinAgeSeconds),
         ("SilenceAlarmSeconds", policy.silenceAlarmSeconds),
+        ("QuietSeconds", policy.quietSeconds),
+        ("OverdueSeconds", policy.overdueSeconds),
+        ("SecondLookSeconds", policy.secondLookSeconds),
+        ("LookAgainSeconds", policy.lookAgainSeconds),
     ):
         if not 0 <= seconds <= _MAX_SECONDS:
             _refuse(policy, option, str(seconds), f"it is not from 0 to {_MAX_SECONDS}", "use seconds")
+    if not 1 <= policy.repairAttempts <= _MAX_ATTEMPTS:
+        _refuse(policy, "RepairAttempts", str(policy.repairAttempts), f"it is not from 1 to {_MAX_ATTEMPTS}", "use a number")
+    if policy.tailFiles < 0:
+        _refuse(policy, "TailFiles", str(policy.tailFiles), "it is no number of files", "use a number from 0")
     if not 0 <= policy.dateToleranceDays <= _MAX_DAYS:
         _refuse(policy, "DateToleranceDays", str(policy.dateToleranceDays), f"it is not from 0 to {_MAX_DAYS}", "use days")
     if not 0 <= policy.checksumSampleShare <= 1:

@@ -9,6 +9,7 @@ from functools import cached_property
 from JUNODIRAC.Core.Domain.Block import Block
 from JUNODIRAC.Core.Domain.CheckMode import ChecksumCheck, StorageCheck
 from JUNODIRAC.Core.Domain.FileResolver import FileResolver
+from JUNODIRAC.Core.Domain.LateFiles import CloseBy, LateFiles
 from JUNODIRAC.Core.Domain.NamePattern import NamePattern, fieldsOf
 from JUNODIRAC.Core.Domain.OptionReader import OptionReader
 from JUNODIRAC.Core.Domain.PolicyCheck import checkPolicy
@@ -36,6 +37,14 @@ _DEFAULTS = {
     "SweepMinAgeSeconds": "600",
     "SilenceAlarmSeconds": "0",
     "FTSPriority": "3",
+    "CloseBy": "Quiet",
+    "QuietSeconds": "21600",
+    "LateFiles": "Append",
+    "OverdueSeconds": "43200",
+    "SecondLookSeconds": "86400",
+    "LookAgainSeconds": "2592000",
+    "RepairAttempts": "10",
+    "TailFiles": "200",
 }
 
 
@@ -57,6 +66,12 @@ class TypePolicy:
     :param silenceAlarmSeconds: people are told if no announcement comes for so long; 0: never
     :param ftsActivity: share of FTS3 that copies belong to; empty: FTS3's own default
     :param ftsPriority: from 1 to 5, which goes first within an activity
+    :param quietSeconds: time without an announcement after which a block is closed whose day has passed
+    :param overdueSeconds: time without progress after which a block that is not Done is shown as overdue; 0: never
+    :param secondLookSeconds: time between a site's first validation and the second, with which it is Done
+    :param lookAgainSeconds: time after which a block that is Done is validated again; 0: never
+    :param repairAttempts: copies of one file to one site that are tried by themselves before a person is asked
+    :param tailFiles: a closed block that lacks at most so many files at a site goes ahead of the others there; 0: none does
     :raises PolicyError: naming option, value, reason and remedy
     """
 
@@ -89,6 +104,14 @@ class TypePolicy:
     silenceAlarmSeconds: int
     ftsActivity: str
     ftsPriority: int
+    closeBy: CloseBy
+    quietSeconds: int
+    lateFiles: LateFiles
+    overdueSeconds: int
+    secondLookSeconds: int
+    lookAgainSeconds: int
+    repairAttempts: int
+    tailFiles: int
 
     @classmethod
     def fromOptions(cls, typeName: str, options: Mapping[str, str]) -> TypePolicy:
@@ -128,6 +151,14 @@ class TypePolicy:
             silenceAlarmSeconds=read.number("SilenceAlarmSeconds"),
             ftsActivity=read.text("FTSActivity"),
             ftsPriority=read.number("FTSPriority"),
+            closeBy=read.choice("CloseBy", CloseBy),
+            quietSeconds=read.number("QuietSeconds"),
+            lateFiles=read.choice("LateFiles", LateFiles),
+            overdueSeconds=read.number("OverdueSeconds"),
+            secondLookSeconds=read.number("SecondLookSeconds"),
+            lookAgainSeconds=read.number("LookAgainSeconds"),
+            repairAttempts=read.number("RepairAttempts"),
+            tailFiles=read.number("TailFiles"),
         )
 
     def __post_init__(self) -> None:

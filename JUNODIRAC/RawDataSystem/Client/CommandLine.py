@@ -53,6 +53,16 @@ class CommandLine:
         """The value of ``--name=value``."""
         return str(self.switches.get(name, default)).strip()
 
+    def needed(self, name: str) -> str:
+        """The value of ``--name=value``.
+
+        :raises CommandError: if it was not given
+        """
+        value = self.switch(name)
+        if not value:
+            raise CommandError(f"--{name} is needed; see -h")
+        return value
+
     def number(self, name: str, default: int) -> int:
         """The value of ``--name=value``, a whole number above 0.
 

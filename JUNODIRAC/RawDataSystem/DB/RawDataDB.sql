@@ -2,20 +2,40 @@
 -- The installer splits this file at each semicolon, so none may stand in a comment or a text.
 -- All times are UTC. Sizes are bytes.
 
--- State: Known (some of its files were announced, nothing was opened), Open (directory and transfers exist).
--- Directory is the one that carries the block's metadata, known from its opening on.
+-- State: see BlockState, beside each state the time when it was last entered.
+-- Directory is the one that carries the block's metadata, known from its opening on, NULL for a follow-up block.
+-- ParentID: the block whose late files this follow-up block has. ExpectedFiles: what an end-of-block announcement declared.
+-- ClosedBy: EndOfBlock, Quiet, or a user. Problem: code, colon, sentence.
+-- The counts are those of the last look, at CountedTime, so that a cycle need not count the files of blocks at rest.
 CREATE TABLE IF NOT EXISTS `Blocks` (
   `BlockID` INT UNSIGNED NOT NULL AUTO_INCREMENT,
   `Type` VARCHAR(64) NOT NULL,
   `Block` VARCHAR(128) NOT NULL,
   `Directory` VARCHAR(255) DEFAULT NULL,
+  `ParentID` INT UNSIGNED DEFAULT NULL,
   `State` VARCHAR(32) NOT NULL DEFAULT 'Open',
+  `ExpectedFiles` INT UNSIGNED DEFAULT NULL,
+  `ExpectedTime` DATETIME(3) DEFAULT NULL,
   `CreatedTime` DATETIME(3) NOT NULL,
   `OpenedTime` DATETIME(3) DEFAULT NULL,
+  `ClosedTime` DATETIME(3) DEFAULT NULL,
+  `ClosedBy` VARCHAR(128) NOT NULL DEFAULT '',
+  `ReplicatedTime` DATETIME(3) DEFAULT NULL,
+  `ValidatedTime` DATETIME(3) DEFAULT NULL,
+  `DoneTime` DATETIME(3) DEFAULT NULL,
+  `ProblemTime` DATETIME(3) DEFAULT NULL,
+  `Problem` TEXT DEFAULT NULL,
+  `RegisteredFiles` INT UNSIGNED NOT NULL DEFAULT 0,
+  `RegisteredBytes` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  `UnsettledFiles` INT UNSIGNED NOT NULL DEFAULT 0,
+  `GivenUpFiles` INT UNSIGNED NOT NULL DEFAULT 0,
+  `CountedTime` DATETIME(3) DEFAULT NULL,
   PRIMARY KEY (`BlockID`),
   UNIQUE KEY `TypeBlock` (`Type`, `Block`),
   UNIQUE KEY `Directory` (`Directory`),
-  KEY `Block` (`Block`)
+  KEY `Block` (`Block`),
+  KEY `State` (`State`),
+  KEY `ParentID` (`ParentID`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- The directories in which the files of a block lie: a block is never finer than a directory.
@@ -32,13 +52,153 @@ CREATE TABLE IF NOT EXISTS `Directories` (
   KEY `ActiveTime` (`ActiveTime`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- A block at one of its sites: state and times as in Blocks. DoneFiles and DoneBytes: replicas there at the last look.
+-- ProgressTime: when DoneFiles last grew.
 CREATE TABLE IF NOT EXISTS `BlockTransfers` (
   `BlockID` INT UNSIGNED NOT NULL,
   `SE` VARCHAR(128) NOT NULL,
   `TransformationID` INT UNSIGNED NOT NULL,
   `CreatedTime` DATETIME(3) NOT NULL,
+  `State` VARCHAR(32) NOT NULL DEFAULT 'Open',
+  `ClosedTime` DATETIME(3) DEFAULT NULL,
+  `ReplicatedTime` DATETIME(3) DEFAULT NULL,
+  `ValidatedTime` DATETIME(3) DEFAULT NULL,
+  `DoneTime` DATETIME(3) DEFAULT NULL,
+  `ProblemTime` DATETIME(3) DEFAULT NULL,
+  `Problem` TEXT DEFAULT NULL,
+  `DoneFiles` INT UNSIGNED NOT NULL DEFAULT 0,
+  `DoneBytes` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  `ProgressTime` DATETIME(3) DEFAULT NULL,
   PRIMARY KEY (`BlockID`, `SE`),
-  KEY `TransformationID` (`TransformationID`)
+  KEY `TransformationID` (`TransformationID`),
+  KEY `State` (`State`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- How far a block was at a site, a row whenever that changed, for rates. Old ones are deleted.
+CREATE TABLE IF NOT EXISTS `BlockProgress` (
+  `BlockID` INT UNSIGNED NOT NULL,
+  `SE` VARCHAR(128) NOT NULL,
+  `Time` DATETIME(3) NOT NULL,
+  `DoneFiles` INT UNSIGNED NOT NULL,
+  `DoneBytes` BIGINT UNSIGNED NOT NULL,
+  PRIMARY KEY (`BlockID`, `SE`, `Time`),
+  KEY `Time` (`Time`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Each change of state of a block (SE empty) or of a block at a site, who made it, and why.
+CREATE TABLE IF NOT EXISTS `BlockEvents` (
+  `EventID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  `BlockID` INT UNSIGNED NOT NULL,
+  `SE` VARCHAR(128) NOT NULL DEFAULT '',
+  `Time` DATETIME(3) NOT NULL,
+  `FromState` VARCHAR(32) NOT NULL,
+  `ToState` VARCHAR(32) NOT NULL,
+  `Actor` VARCHAR(128) NOT NULL,
+  `Reason` TEXT NOT NULL,
+  PRIMARY KEY (`EventID`),
+  KEY `BlockID` (`BlockID`, `Time`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Files that belong to a follow-up block, though their directory belongs to the block that was closed.
+CREATE TABLE IF NOT EXISTS `LateFiles` (
+  `FileID` BIGINT UNSIGNED NOT NULL,
+  `BlockID` INT UNSIGNED NOT NULL,
+  PRIMARY KEY (`FileID`),
+  KEY `BlockID` (`BlockID`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Each comparison of ledger, catalogue and storage for a block at a site. Look: First, Second, Again (of a Done block), Asked
+-- (by a person). Verdict: Good, Bad, or Incomplete (the storage or the catalogue did not tell of all files).
+-- Differences is JSON: by kind the names of the files, lists are cut, the counts are whole.
+CREATE TABLE IF NOT EXISTS `Validations` (
+  `ValidationID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  `BlockID` INT UNSIGNED NOT NULL,
+  `SE` VARCHAR(128) NOT NULL,
+  `Look` VARCHAR(16) NOT NULL,
+  `Actor` VARCHAR(128) NOT NULL,
+  `StartedTime` DATETIME(3) NOT NULL,
+  `EndedTime` DATETIME(3) NOT NULL,
+  `Verdict` VARCHAR(16) NOT NULL,
+  `Files` INT UNSIGNED NOT NULL,
+  `SizeBytes` BIGINT UNSIGNED NOT NULL,
+  `GoodFiles` INT UNSIGNED NOT NULL,
+  `MissingFiles` INT UNSIGNED NOT NULL,
+  `ExtraFiles` INT UNSIGNED NOT NULL,
+  `WrongSizeFiles` INT UNSIGNED NOT NULL,
+  `WrongChecksumFiles` INT UNSIGNED NOT NULL,
+  `UncataloguedFiles` INT UNSIGNED NOT NULL,
+  `UnansweredFiles` INT UNSIGNED NOT NULL,
+  `Differences` MEDIUMTEXT NOT NULL,
+  PRIMARY KEY (`ValidationID`),
+  KEY `BlockSite` (`BlockID`, `SE`, `StartedTime`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- What was done about a file that did not get to a site by itself. State: Active, Repaired, GivenUp (a person has to act).
+-- Situation: the row of the truth table. Attempts counts the actions that start a copy.
+CREATE TABLE IF NOT EXISTS `Repairs` (
+  `BlockID` INT UNSIGNED NOT NULL,
+  `SE` VARCHAR(128) NOT NULL,
+  `FileID` BIGINT UNSIGNED NOT NULL,
+  `State` VARCHAR(16) NOT NULL DEFAULT 'Active',
+  `Situation` VARCHAR(255) NOT NULL,
+  `Action` VARCHAR(32) NOT NULL,
+  `ErrorClass` VARCHAR(32) NOT NULL DEFAULT '',
+  `Error` TEXT NOT NULL,
+  `Attempts` INT UNSIGNED NOT NULL DEFAULT 0,
+  `FirstTime` DATETIME(3) NOT NULL,
+  `LastTime` DATETIME(3) NOT NULL,
+  `NextTime` DATETIME(3) DEFAULT NULL,
+  PRIMARY KEY (`BlockID`, `SE`, `FileID`),
+  KEY `State` (`State`, `NextTime`),
+  KEY `FileID` (`FileID`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Replicas whose bytes were found wrong: never a source. EndedTime: when a good copy took its place, or it was removed.
+CREATE TABLE IF NOT EXISTS `BadReplicas` (
+  `FileID` BIGINT UNSIGNED NOT NULL,
+  `SE` VARCHAR(128) NOT NULL,
+  `Time` DATETIME(3) NOT NULL,
+  `Detail` TEXT NOT NULL,
+  `EndedTime` DATETIME(3) DEFAULT NULL,
+  PRIMARY KEY (`FileID`, `SE`),
+  KEY `EndedTime` (`EndedTime`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Sites to which nothing is copied for a while: all blocks (BlockID 0) or one. By a person, or by the repair because of an error.
+CREATE TABLE IF NOT EXISTS `Pauses` (
+  `PauseID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  `SE` VARCHAR(128) NOT NULL,
+  `BlockID` INT UNSIGNED NOT NULL DEFAULT 0,
+  `SinceTime` DATETIME(3) NOT NULL,
+  `UntilTime` DATETIME(3) DEFAULT NULL,
+  `Actor` VARCHAR(128) NOT NULL,
+  `ErrorClass` VARCHAR(32) NOT NULL DEFAULT '',
+  `Reason` TEXT NOT NULL,
+  `EndedTime` DATETIME(3) DEFAULT NULL,
+  `EndedBy` VARCHAR(128) NOT NULL DEFAULT '',
+  PRIMARY KEY (`PauseID`),
+  KEY `EndedTime` (`EndedTime`),
+  KEY `SE` (`SE`, `BlockID`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Datasets over the blocks of a Type. The list of files is kept by the catalogue's dataset manager under Path.
+-- ContentHash: SHA-256 over the sorted lines "LFN size checksum" of the files at FrozenTime.
+CREATE TABLE IF NOT EXISTS `Datasets` (
+  `DatasetID` INT UNSIGNED NOT NULL AUTO_INCREMENT,
+  `Name` VARCHAR(128) NOT NULL,
+  `Path` VARCHAR(255) NOT NULL,
+  `Type` VARCHAR(64) NOT NULL,
+  `FirstBlock` VARCHAR(128) NOT NULL,
+  `LastBlock` VARCHAR(128) NOT NULL,
+  `CreatedTime` DATETIME(3) NOT NULL,
+  `CreatedBy` VARCHAR(128) NOT NULL,
+  `FrozenTime` DATETIME(3) DEFAULT NULL,
+  `FrozenBy` VARCHAR(128) NOT NULL DEFAULT '',
+  `ContentHash` CHAR(64) NOT NULL DEFAULT '',
+  `Files` INT UNSIGNED DEFAULT NULL,
+  `SizeBytes` BIGINT UNSIGNED DEFAULT NULL,
+  PRIMARY KEY (`DatasetID`),
+  UNIQUE KEY `Name` (`Name`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- FileName ignores case, as DIRAC's tables do: two names that differ only in case would be one file there.

@@ -189,14 +189,14 @@ def test_opening_a_block_shows_its_plan_and_needs_a_yes(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO())
     command = Command([PLAN, OPENED], WHY, ["open", "20230302"])
     with pytest.raises(CommandError, match="--yes"):
-        dirac_juno_block.changeBlock(command)
+        dirac_juno_block.runVerb(command)
     assert [call[0] for call in command.calls] == ["getTransferPlan"]
     assert "C-20230302-JINR-EOS to JINR-EOS: to be made" in capsys.readouterr().err
 
 
 def test_opening_a_block_with_yes_passes_the_reason_on():
     command = Command([PLAN, OPENED], {**WHY, "yes": ""}, ["open", "20230302"])
-    assert dirac_juno_block.changeBlock(command) == 0
+    assert dirac_juno_block.runVerb(command) == 0
     assert command.calls[-1] == ("openTransfers", "20230302", "Raw", "new site")
     assert "10 file(s)" in command.out.getvalue()
 
@@ -205,7 +205,7 @@ def test_opening_a_block_with_yes_passes_the_reason_on():
 def test_a_change_without_type_or_reason_is_refused_before_anything_is_asked(missing):
     command = Command([], {key: value for key, value in WHY.items() if key != missing}, ["open", "20230302"])
     with pytest.raises(CommandError, match=f"--{missing}"):
-        dirac_juno_block.changeBlock(command)
+        dirac_juno_block.runVerb(command)
 
 
 def test_failures_say_who_refused_and_what_to_do():

@@ -1,0 +1,65 @@
+"""Everything that is known of one file's copy to one destination, from the ledger to the storage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class CopyState(StrEnum):
+    """What the destination's storage says of a file, against what the ledger declares."""
+
+    UNKNOWN = "Unknown"  #: not asked, or no answer
+    MISSING = "Missing"
+    GOOD = "Good"  #: size and checksum are right
+    WRONG_SIZE = "WrongSize"
+    WRONG_CHECKSUM = "WrongChecksum"
+
+
+@dataclass(frozen=True)
+class TransferFacts:
+    """One file and one destination. None stands for "there is none", times are UTC.
+
+    :param fileStatus: of the file in the transformation; None: it is not attached
+    :param fileTime: when that last changed
+    :param taskStatus: DIRAC's status of the task in which the file is, for example Created, Submitted, Waiting, Done, Failed
+    :param requestStatus: of the task's request; ``Gone`` if the request is no longer kept
+    :param requestFileStatus: of the file in the last operation of the request that holds it
+    :param requestError: what the request says went wrong with the file
+    :param ftsStatus: of the file in FTS3 as DIRAC keeps it: New, Submitted, Active, Finished, Failed, Canceled, Defunct ...
+    :param ftsAttempts: how many times it was submitted
+    :param hasReplica: whether the catalogue has a replica at the destination; None: it could not be asked
+    :param copy: what lies at the destination
+    :param copyDetail: what the storage said, in words
+    """
+
+    lfn: str
+    se: str
+    transformationID: int
+    fileStatus: str | None = None
+    fileTime: datetime | None = None
+    errorCount: int = 0
+    taskID: int | None = None
+    taskStatus: str | None = None
+    taskTime: datetime | None = None
+    requestID: int | None = None
+    requestStatus: str | None = None
+    requestFileStatus: str | None = None
+    requestTime: datetime | None = None
+    requestError: str = ""
+    operationID: int | None = None
+    ftsStatus: str | None = None
+    ftsJobID: str | None = None
+    ftsServer: str | None = None
+    ftsAttempts: int = 0
+    ftsTime: datetime | None = None
+    ftsError: str = ""
+    hasReplica: bool | None = None
+    copy: CopyState = CopyState.UNKNOWN
+    copyDetail: str = ""
+
+    @property
+    def error(self) -> str:
+        """The reason of the last failure, from where it is told best."""
+        return self.ftsError or self.requestError
