@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from JUNODIRAC.RawDataSystem.DB.LedgerBlockLife import LedgerBlockLife
 from JUNODIRAC.RawDataSystem.DB.LedgerBlocks import LedgerBlocks, LedgerMismatch
 from JUNODIRAC.RawDataSystem.DB.LedgerGaps import LedgerGaps
 from JUNODIRAC.RawDataSystem.DB.LedgerIngest import LedgerIngest
@@ -17,7 +18,7 @@ from JUNODIRAC.RawDataSystem.DB.LedgerSchema import OldSchema, missingFrom, sche
 __all__ = ["LedgerMismatch", "OldSchema", "RawDataDB"]
 
 
-class RawDataDB(LedgerQuarantine, LedgerBlocks, LedgerReads, LedgerIngest, LedgerGaps):
+class RawDataDB(LedgerQuarantine, LedgerBlocks, LedgerReads, LedgerIngest, LedgerGaps, LedgerBlockLife):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""
 
     def __init__(self, parentLogger: Any = None) -> None:
