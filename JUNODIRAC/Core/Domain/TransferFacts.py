@@ -25,8 +25,9 @@ class TransferFacts:
     :param fileTime: when that last changed
     :param taskStatus: DIRAC's status of the task in which the file is, for example Created, Submitted, Waiting, Done, Failed
     :param requestStatus: of the task's request; ``Gone`` if the request is no longer kept
-    :param requestFileStatus: of the file in the last operation of the request that holds it
+    :param requestFileStatus: Failed if the file has failed in any operation of the request, else its status in the last one
     :param requestError: what the request says went wrong with the file
+    :param operationID: the request's operation that copies the file
     :param ftsStatus: of the file in FTS3 as DIRAC keeps it: New, Submitted, Active, Finished, Failed, Canceled, Defunct ...
     :param ftsAttempts: how many times it was submitted
     :param hasReplica: whether the catalogue has a replica at the destination; None: it could not be asked
