@@ -9,6 +9,7 @@ from typing import Any
 
 from JUNODIRAC.RawDataSystem.DB.LedgerBlockLife import LedgerBlockLife
 from JUNODIRAC.RawDataSystem.DB.LedgerBlocks import LedgerBlocks, LedgerMismatch
+from JUNODIRAC.RawDataSystem.DB.LedgerDatasets import LedgerDatasets
 from JUNODIRAC.RawDataSystem.DB.LedgerGaps import LedgerGaps
 from JUNODIRAC.RawDataSystem.DB.LedgerIngest import LedgerIngest
 from JUNODIRAC.RawDataSystem.DB.LedgerQuarantine import LedgerQuarantine
@@ -18,7 +19,7 @@ from JUNODIRAC.RawDataSystem.DB.LedgerSchema import OldSchema, missingFrom, sche
 __all__ = ["LedgerMismatch", "OldSchema", "RawDataDB"]
 
 
-class RawDataDB(LedgerQuarantine, LedgerBlocks, LedgerReads, LedgerIngest, LedgerGaps, LedgerBlockLife):
+class RawDataDB(LedgerQuarantine, LedgerBlocks, LedgerReads, LedgerIngest, LedgerGaps, LedgerBlockLife, LedgerDatasets):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""
 
     def __init__(self, parentLogger: Any = None) -> None:

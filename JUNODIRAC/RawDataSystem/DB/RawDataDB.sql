@@ -4,7 +4,8 @@
 
 -- State: see BlockState, beside each state the time when it was last entered.
 -- Directory is the one that carries the block's metadata, known from its opening on, NULL for a follow-up block.
--- ParentID: the block whose late files this follow-up block has. ExpectedFiles: what an end-of-block announcement declared.
+-- ParentID: the block whose late files this follow-up block has. ExpectedFiles: what an end-of-block announcement declared,
+-- ExpectedBy: that message, as topic/partition/offset.
 -- ClosedBy: EndOfBlock, Quiet, or a user. Problem: code, colon, sentence.
 -- The counts are those of the last look, at CountedTime, so that a cycle need not count the files of blocks at rest.
 CREATE TABLE IF NOT EXISTS `Blocks` (
@@ -16,6 +17,7 @@ CREATE TABLE IF NOT EXISTS `Blocks` (
   `State` VARCHAR(32) NOT NULL DEFAULT 'Open',
   `ExpectedFiles` INT UNSIGNED DEFAULT NULL,
   `ExpectedTime` DATETIME(3) DEFAULT NULL,
+  `ExpectedBy` VARCHAR(300) NOT NULL DEFAULT '',
   `CreatedTime` DATETIME(3) NOT NULL,
   `OpenedTime` DATETIME(3) DEFAULT NULL,
   `ClosedTime` DATETIME(3) DEFAULT NULL,
@@ -199,6 +201,15 @@ CREATE TABLE IF NOT EXISTS `Datasets` (
   `SizeBytes` BIGINT UNSIGNED DEFAULT NULL,
   PRIMARY KEY (`DatasetID`),
   UNIQUE KEY `Name` (`Name`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- The files of a frozen dataset, a row for each directory (with those below it, if they are part of the dataset, too).
+-- Content: the sorted lines "LFN size checksum", packed with zlib.
+CREATE TABLE IF NOT EXISTS `DatasetParts` (
+  `DatasetID` INT UNSIGNED NOT NULL,
+  `Directory` VARCHAR(255) NOT NULL,
+  `Content` LONGBLOB NOT NULL,
+  PRIMARY KEY (`DatasetID`, `Directory`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- FileName ignores case, as DIRAC's tables do: two names that differ only in case would be one file there.

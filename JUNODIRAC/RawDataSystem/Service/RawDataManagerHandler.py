@@ -20,6 +20,7 @@ from JUNODIRAC.RawDataSystem.Client.BlockOpener import BlockOpener, UnknownBlock
 from JUNODIRAC.RawDataSystem.Client.Overview import Overview
 from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
 from JUNODIRAC.RawDataSystem.Client.TransferMonitor import TransferMonitor
+from JUNODIRAC.RawDataSystem.Service.DatasetMethods import DatasetMethods
 from JUNODIRAC.RawDataSystem.Service.IngestMethods import IngestMethods
 from JUNODIRAC.RawDataSystem.Service.QuarantineMethods import QuarantineMethods
 from JUNODIRAC.RawDataSystem.Service.RawDataService import MANAGERS, READERS, answer
@@ -28,7 +29,7 @@ _DEFAULT_LIMIT = 200
 _MAX_LIMIT = 5000
 
 
-class RawDataManagerHandler(QuarantineMethods, IngestMethods):
+class RawDataManagerHandler(QuarantineMethods, IngestMethods, DatasetMethods):
     """RawData/RawDataManager: blocks and files here, the rest in its bases."""
 
     auth_getBlockStatus = READERS

@@ -19,6 +19,7 @@ from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 from JUNODIRAC.Core.Logic.OpenBlock import BlockMismatch
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 from JUNODIRAC.RawDataSystem.Client.BlockOpener import UnknownBlock
+from JUNODIRAC.RawDataSystem.Client.DatasetDesk import DatasetRefused
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
 from JUNODIRAC.RawDataSystem.Client.GapFinder import WrongDirectory
 from JUNODIRAC.RawDataSystem.Client.KafkaConfiguration import loadKafkaConfiguration
@@ -42,6 +43,7 @@ EXPLAINED = (
     UnknownRecord,
     CannotClose,
     WrongDirectory,
+    DatasetRefused,
 )
 
 
