@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
-from JUNODIRAC.Core.Domain.Blame import Blame, blameOf
+from JUNODIRAC.Core.Domain.TransferErrors import Blame, blameOf
 from JUNODIRAC.Core.Logic.SourceRanking import Source
 
 # Of a file some 300 bytes are kept

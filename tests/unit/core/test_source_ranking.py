@@ -10,7 +10,6 @@ from fakes import lfn_of, raw_policy
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from JUNODIRAC.Core.Domain.Blame import Blame, blameOf
 from JUNODIRAC.Core.Domain.LFNPattern import LFNPattern
 from JUNODIRAC.Core.Domain.PolicyError import PolicyError
 from JUNODIRAC.Core.Domain.SourceRules import BadSourceRules, SourceRules
@@ -217,25 +216,6 @@ def test_activity_and_priority_that_fts3_does_not_take_are_refused(option, value
 
 
 # ---- what is remembered
-
-
-@pytest.mark.parametrize(
-    ("error", "blame"),
-    [
-        (CHECKSUM_ERROR, Blame.BAD),
-        ("DESTINATION [5] Checksum mismatch (1 != 2)", Blame.BAD),
-        ("SOURCE [5] Source and user-defined adler32 checksum do not match (1 != 2)", Blame.BAD),
-        ("SOURCE [2] Failed to stat file (No such file or directory)", Blame.BAD),
-        ("DESTINATION [28] No space left on device", Blame.NONE),
-        ("Job 1b2c not found", Blame.NONE),
-        ("TRANSFER [110] Connection timed out", Blame.FAILED),
-        ("SOURCE [13] Permission denied", Blame.FAILED),
-        ("[22] Checksum value required if mode is not end to end", Blame.FAILED),
-        ("", Blame.FAILED),
-    ],
-)
-def test_a_reason_speaks_against_the_source_or_not(error, blame):
-    assert blameOf(error) == blame
 
 
 def records_after(error: str, hasFailed: bool = True, number: int = 1, fileID: int = 7) -> TransferRecords:
