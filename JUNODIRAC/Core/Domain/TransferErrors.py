@@ -41,7 +41,7 @@ class Blame(StrEnum):
 
 @dataclass(frozen=True)
 class ErrorPolicy:
-    """What is done about an error of one class.
+    """What is done about an error of one class. People are told of each pause, and when attempts end.
 
     :param meaning: in a sentence
     :param blame: what it says of the source
@@ -52,7 +52,6 @@ class ErrorPolicy:
     :param firstSeconds: back-off before the repair's first new copy
     :param factor: and how it grows with each
     :param maxSeconds: and up to what
-    :param tellsPeople: people are told when it pauses a site or ends attempts
     :param who: has to act
     :param remedy: what to do
     """
@@ -66,7 +65,6 @@ class ErrorPolicy:
     firstSeconds: int
     factor: float
     maxSeconds: int
-    tellsPeople: bool
     who: str
     remedy: str
 
@@ -86,52 +84,52 @@ _HOURS = 3600
 
 # fmt: off
 POLICIES: dict[ErrorClass, ErrorPolicy] = {
-    # meaning, blame, pause (files, seconds), asks sources, again, back-off (first, factor, max), tells people, who, remedy
+    # meaning, blame, pause (files, seconds), asks sources, again, back-off (first, factor, max), who, remedy
     ErrorClass.DESTINATION_FULL: ErrorPolicy(
-        "the destination has no room, or no quota", Blame.NONE, 1, 1800, False, 60, 900, 2, 6 * _HOURS, True,
+        "the destination has no room, or no quota", Blame.NONE, 1, 1800, False, 60, 900, 2, 6 * _HOURS,
         SITE, "ask the site for space; then dirac-juno-block resume --site SE"),
     ErrorClass.DESTINATION_DOWN: ErrorPolicy(
-        "the destination's storage does not work", Blame.NONE, 3, 600, False, 60, 300, 2, 6 * _HOURS, True,
+        "the destination's storage does not work", Blame.NONE, 3, 600, False, 60, 300, 2, 6 * _HOURS,
         SITE, "tell the site; copies go on by themselves when it works again"),
     ErrorClass.DESTINATION_DENIED: ErrorPolicy(
-        "the destination does not let us write", Blame.NONE, 3, 1800, False, 60, 900, 2, 6 * _HOURS, True,
+        "the destination does not let us write", Blame.NONE, 3, 1800, False, 60, 900, 2, 6 * _HOURS,
         SITE, "ask the site to let the production manager write there; then dirac-juno-block resume --site SE"),
     ErrorClass.DESTINATION_EXISTS: ErrorPolicy(
-        "a file is there already and is not overwritten", Blame.NONE, 0, 0, False, 60, 300, 2, 6 * _HOURS, True,
+        "a file is there already and is not overwritten", Blame.NONE, 0, 0, False, 60, 300, 2, 6 * _HOURS,
         SITE, "find out what the file is; if it is in the way, ask the site to remove it, then dirac-juno-block retransfer"),
     ErrorClass.SOURCE_MISSING: ErrorPolicy(
-        "the source does not have the file", Blame.BAD, 0, 0, True, 10, 60, 2, 6 * _HOURS, True,
+        "the source does not have the file", Blame.BAD, 0, 0, True, 10, 60, 2, 6 * _HOURS,
         SOURCE_SITE, "bring the file back to the source, then dirac-juno-block retransfer"),
     ErrorClass.SOURCE_CORRUPT: ErrorPolicy(
-        "the source's bytes are wrong", Blame.BAD, 0, 0, True, 10, 60, 2, 6 * _HOURS, True,
+        "the source's bytes are wrong", Blame.BAD, 0, 0, True, 10, 60, 2, 6 * _HOURS,
         SOURCE_SITE, "write the file at the source again as it was announced, then dirac-juno-block retransfer"),
     ErrorClass.SOURCE_DENIED: ErrorPolicy(
-        "the source does not let us read", Blame.FAILED, 0, 0, False, 60, 900, 2, 6 * _HOURS, True,
+        "the source does not let us read", Blame.FAILED, 0, 0, False, 60, 900, 2, 6 * _HOURS,
         SOURCE_SITE, "ask the source site to let the production manager read there"),
     ErrorClass.SOURCE_DOWN: ErrorPolicy(
-        "the source's storage does not work", Blame.FAILED, 0, 0, False, 60, 300, 2, 6 * _HOURS, True,
+        "the source's storage does not work", Blame.FAILED, 0, 0, False, 60, 300, 2, 6 * _HOURS,
         SOURCE_SITE, "tell the source site; copies go on by themselves when it works again"),
     ErrorClass.CHECKSUM_MISMATCH: ErrorPolicy(
-        "the bytes were wrong after the copy", Blame.BAD, 0, 0, True, 10, 60, 2, 6 * _HOURS, True,
+        "the bytes were wrong after the copy", Blame.BAD, 0, 0, True, 10, 60, 2, 6 * _HOURS,
         SITE, "find out whether source, link or destination damages files"),
     ErrorClass.TIMEOUT: ErrorPolicy(
-        "the copy took too long, or broke off", Blame.FAILED, 0, 0, False, 30, 120, 2, 6 * _HOURS, True,
+        "the copy took too long, or broke off", Blame.FAILED, 0, 0, False, 30, 120, 2, 6 * _HOURS,
         SITE, "look at the link and both storages"),
     ErrorClass.LOST: ErrorPolicy(
-        "FTS3 lost or canceled the copy", Blame.NONE, 0, 0, False, 10, 60, 2, 2 * _HOURS, True,
+        "FTS3 lost or canceled the copy", Blame.NONE, 0, 0, False, 10, 60, 2, 2 * _HOURS,
         OPERATOR, "look at the FTS3 server"),
     ErrorClass.PROXY: ErrorPolicy(
-        "our proxy or certificate is not accepted", Blame.NONE, 0, 0, False, 120, 600, 2, 6 * _HOURS, True,
+        "our proxy or certificate is not accepted", Blame.NONE, 0, 0, False, 120, 600, 2, 6 * _HOURS,
         OPERATOR, "renew the production manager's proxy (dirac-proxy-init) and look at the certificates; then dirac-juno-block"
         " retransfer --only-failed"),
     ErrorClass.CATALOGUE: ErrorPolicy(
-        "the copy was made, but not registered", Blame.NONE, 0, 0, False, 30, 60, 2, 2 * _HOURS, True,
+        "the copy was made, but not registered", Blame.NONE, 0, 0, False, 30, 60, 2, 2 * _HOURS,
         OPERATOR, "look at DataManagement/FileCatalog; a good copy is registered when it works again"),
     ErrorClass.BANNED: ErrorPolicy(
-        "a storage element is banned in DIRAC", Blame.NONE, 0, 0, False, 60, 900, 2, 6 * _HOURS, True,
+        "a storage element is banned in DIRAC", Blame.NONE, 0, 0, False, 60, 900, 2, 6 * _HOURS,
         MANAGER, "allow it again when it works: dirac-dms-allow-se SE"),
     ErrorClass.UNKNOWN: ErrorPolicy(
-        "the text is not known", Blame.FAILED, 0, 0, False, 30, 300, 2, 6 * _HOURS, True,
+        "the text is not known", Blame.FAILED, 0, 0, False, 30, 300, 2, 6 * _HOURS,
         MANAGER, "read the text; then dirac-juno-block retransfer"),
 }
 # fmt: on
@@ -160,7 +158,7 @@ _PATTERNS: tuple[tuple[ErrorClass, re.Pattern[str]], ...] = (
         r"(expired|invalid|no|valid) (proxy|credentials?|certificate)", r"could not process the proxy", r"no mapping defined",
         r"(failed|unable|cannot|can't) .{0,40}proxy", r"login incorrect")),
     (ErrorClass.DESTINATION_FULL, _pattern(
-        r"no space left", r"quota", r"insufficient storage", r"\b507\b", r"not have enough (free )?space", r"no.?free.?space",
+        r"no space left", r"quota", r"insufficient storage", r"(HTTP|code) 507\b", r"not have enough (free )?space", r"no.?free.?space",
         r"pools are full", r"free physical space", r"^(DESTINATION|TRANSFER) \[(28|122)\]")),
     (ErrorClass.SOURCE_CORRUPT, _pattern(
         r"SOURCE.{0,12}CHECKSUM MISMATCH", r"^SOURCE .{0,200}checksums?\b.{0,80}(mismatch|differ|do not match)",
@@ -171,13 +169,13 @@ _PATTERNS: tuple[tuple[ErrorClass, re.Pattern[str]], ...] = (
     (ErrorClass.CATALOGUE, _pattern(r"catalog", r"failed to register", r"replicas failed to register", r"^register")),
     (ErrorClass.BANNED, _pattern(r"\bbanned\b")),
     (ErrorClass.SOURCE_MISSING, _pattern(
-        r"SOURCE\b.{0,300}(no such file|not found|\b404\b|does not exist)", r"^SOURCE \[2\]", r"^no replicas found",
+        r"SOURCE\b.{0,300}(no such file|not found|HTTP 404\b|does not exist)", r"^SOURCE \[2\]", r"^no replicas found",
         r"^no valid replicas", r"no replica is left")),
     (ErrorClass.SOURCE_DENIED, _pattern(
-        r"\bSOURCE\b.{0,300}(denied|permission refused|\b40[13]\b|not authori)", r"^SOURCE \[(1|13)\]")),
+        r"\bSOURCE\b.{0,300}(denied|permission refused|HTTP 40[13]\b|not authori)", r"^SOURCE \[(1|13)\]")),
     (ErrorClass.DESTINATION_DENIED, _pattern(
         r"permission denied", r"permission.?refused", r"permission_denied", r"access denied", r"commands denied", r"not authori",
-        r"authorization_failure", r"\b40[13]\b : ", r"^(DESTINATION|TRANSFER) \[(1|13)\]", r"read-only file system")),
+        r"authorization_failure", r"HTTP 40[13]\b", r"^(DESTINATION|TRANSFER) \[(1|13)\]", r"read-only file system")),
     (ErrorClass.SOURCE_DOWN, _pattern(rf"\bSOURCE\b.{{0,500}}({_DOWN}|{_TIMED_OUT})", r"couldn.t get metadata")),
     (ErrorClass.DESTINATION_DOWN, _pattern(rf"\bDESTINATION\b.{{0,500}}({_DOWN}|{_TIMED_OUT})", r"^(\[\d+\] )?DESTINATION\b")),
     (ErrorClass.TIMEOUT, _pattern(_TIMED_OUT, _DOWN)),

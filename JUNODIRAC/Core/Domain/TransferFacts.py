@@ -31,8 +31,9 @@ class TransferFacts:
     :param ftsStatus: of the file in FTS3 as DIRAC keeps it: New, Submitted, Active, Finished, Failed, Canceled, Defunct ...
     :param ftsAttempts: how many times it was submitted
     :param hasReplica: whether the catalogue has a replica at the destination; None: it could not be asked
+    :param otherSEs: where else the catalogue has replicas
     :param copy: what lies at the destination
-    :param copyDetail: what the storage said, in words
+    :param copyDetail: what the storage said, in words; empty if it was not asked
     """
 
     lfn: str
@@ -57,6 +58,7 @@ class TransferFacts:
     ftsTime: datetime | None = None
     ftsError: str = ""
     hasReplica: bool | None = None
+    otherSEs: tuple[str, ...] = ()
     copy: CopyState = CopyState.UNKNOWN
     copyDetail: str = ""
 

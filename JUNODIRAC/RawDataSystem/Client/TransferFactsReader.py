@@ -95,7 +95,9 @@ class TransferFactsReader:
             requestID = requestIDs.get(taskID) if taskID else None
             if requestID and requestID not in requests:
                 continue
-            facts = _fileFacts(TransferFacts(lfn, se, transformationID, hasReplica=replicas.get(lfn)), rows.get(lfn))
+            hasReplica, otherSEs = replicas.get(lfn, (None, ()))
+            facts = TransferFacts(lfn, se, transformationID, hasReplica=hasReplica, otherSEs=otherSEs)
+            facts = _fileFacts(facts, rows.get(lfn))
             if taskID in tasks:
                 facts = _taskFacts(facts, tasks[taskID])
             if requestID:
@@ -143,12 +145,14 @@ class TransferFactsReader:
         found = valueOrRaise(self._clients.transformations.getTransformationTasks(condDict=condition), TRANSFORMATIONS)
         return {int(row["TaskID"]): row for row in found}
 
-    def _replicas(self, se: str, lfns: Sequence[str]) -> dict[str, bool | None]:
-        """Whether each file has a replica there; a file that the catalogue does not have has none."""
+    def _replicas(self, se: str, lfns: Sequence[str]) -> dict[str, tuple[bool | None, tuple[str, ...]]]:
+        """Whether each file has a replica there, and where else; a file that the catalogue does not have has none."""
         answer = valueOrRaise(self._clients.catalogue.getReplicas(list(lfns), allStatus=True), CATALOGUE)
-        known: dict[str, bool | None] = {lfn: se in replicas for lfn, replicas in answer["Successful"].items()}
+        known: dict[str, tuple[bool | None, tuple[str, ...]]] = {}
+        for lfn, replicas in answer["Successful"].items():
+            known[lfn] = se in replicas, tuple(sorted(set(replicas) - {se}))
         for lfn, why in answer["Failed"].items():
-            known[lfn] = False if "no such file" in str(why).lower() else None
+            known[lfn] = (False if "no such file" in str(why).lower() else None), ()
         return known
 
     def _requests(self, requestIDs: Iterable[int]) -> dict[int, _Request]:

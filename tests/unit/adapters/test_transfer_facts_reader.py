@@ -110,6 +110,7 @@ def test_each_file_has_the_facts_of_all_services():
         ftsTime=THEN.replace(tzinfo=UTC),
         ftsError="[28] No space",
         hasReplica=False,
+        otherSEs=("IHEP-EOS",),
     )
 
 
