@@ -53,7 +53,15 @@ def test_dirac_finds_our_service_and_database():
     assert ("RawDataSystem", "RawDataDB.sql") in findDatabases("JUNODIRAC")
 
 
-@pytest.mark.parametrize("name", ["RawData/DataReceiverAgent", "Transformation/RequestTaskAgent", "DataManagement/FTS3Agent"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RawData/DataReceiverAgent",
+        "Transformation/RequestTaskAgent",
+        "DataManagement/FTS3Agent",
+        "RequestManagement/CleanReqDBAgent",
+    ],
+)
 def test_dirac_loads_our_agent_and_not_its_own(name):
     loader = ModuleLoader("Agent", lambda module: f"/Systems/nowhere/{module}")
     assert loader.loadModule(name)["OK"]

@@ -18,6 +18,7 @@ from DIRAC.TransformationSystem.Agent.RequestTaskAgent import RequestTaskAgent a
 AGENT_NAME = "Transformation/RequestTaskAgent"
 
 DEFAULT_MONITORING_DELAY_SECONDS = 0
+DEFAULT_RESERVED_SECONDS = 3600
 
 
 class RequestTaskAgent(DiracRequestTaskAgent):
@@ -25,20 +26,28 @@ class RequestTaskAgent(DiracRequestTaskAgent):
 
     DIRAC's updateTaskStatus and updateFileStatus ask for entries that are older than 10 minutes, a number that is
     written into both. They ask through the client of their ``clients`` argument and use that time for nothing else, so
-    they get a client that asks for a later time. (The agent's third such query, of reserved tasks, keeps its hour: it
-    repairs submissions that died half-way and must not meet one that is under way.)
+    they get a client that asks for a later time. The agent's third such query, of reserved tasks, has an option of its own:
+    it repairs submissions that died half-way and must not meet one that is under way.
     """
 
     def updateTaskStatus(self, transDict: dict[str, Any], clients: dict[str, Any]) -> dict[str, Any]:
         """Update the status of tasks that changed longer ago than MonitoringDelay."""
-        return super().updateTaskStatus(transDict, self._impatient(clients))
+        return super().updateTaskStatus(transDict, self._impatient(clients, self._monitoringDelay))
 
     def updateFileStatus(self, transDict: dict[str, Any], clients: dict[str, Any]) -> dict[str, Any]:
         """Update the status of files that changed longer ago than MonitoringDelay."""
-        return super().updateFileStatus(transDict, self._impatient(clients))
+        return super().updateFileStatus(transDict, self._impatient(clients, self._monitoringDelay))
 
-    def _impatient(self, clients: dict[str, Any]) -> dict[str, Any]:
-        delaySeconds = self.am_getOption("MonitoringDelay", DEFAULT_MONITORING_DELAY_SECONDS)
+    def checkReservedTasks(self, transDict: dict[str, Any], clients: dict[str, Any]) -> dict[str, Any]:
+        """Take back tasks whose submission began longer ago than ReservedSeconds."""
+        ageSeconds = self.am_getOption("ReservedSeconds", DEFAULT_RESERVED_SECONDS)
+        return super().checkReservedTasks(transDict, self._impatient(clients, ageSeconds))
+
+    @property
+    def _monitoringDelay(self) -> int:
+        return self.am_getOption("MonitoringDelay", DEFAULT_MONITORING_DELAY_SECONDS)
+
+    def _impatient(self, clients: dict[str, Any], delaySeconds: int) -> dict[str, Any]:
         client = _ImpatientClient(clients["TransformationClient"], delaySeconds)
         return {**clients, "TransformationClient": client}
 

@@ -64,11 +64,12 @@ STOCK = (
     service("Accounting", "DataStore"),
     service("Accounting", "ReportGenerator"),
     agent("Transformation", "TransformationAgent"),
-    agent("Transformation", "RequestTaskAgent"),
+    # what a killed agent held is given out again soon
+    agent("Transformation", "RequestTaskAgent", ReservedSeconds=30),
     agent("Transformation", "InputDataAgent", PollingTime=60),
     agent("RequestManagement", "RequestExecutingAgent", MinProcess=2, MaxProcess=4),
-    agent("RequestManagement", "CleanReqDBAgent"),
-    agent("DataManagement", "FTS3Agent", ProxyLifetime=43200),
+    agent("RequestManagement", "CleanReqDBAgent", PollingTime=10, KickGraceSeconds=60),
+    agent("DataManagement", "FTS3Agent", ProxyLifetime=43200, KickAssignedHours=0),
 )
 
 OWN = (

@@ -1,6 +1,6 @@
 """Overrides of DIRAC's agents: DIRAC's own methods run, with our times and credentials."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from DIRAC import S_OK
@@ -8,6 +8,7 @@ from DIRAC.Core.Utilities.TimeUtilities import DiracTime
 from DIRAC.DataManagementSystem.Agent import FTS3Agent as diracModule
 
 from JUNODIRAC.DataManagementSystem.Agent.FTS3Agent import FTS3Agent
+from JUNODIRAC.RequestManagementSystem.Agent.CleanReqDBAgent import CleanReqDBAgent
 from JUNODIRAC.TransformationSystem.Agent.RequestTaskAgent import RequestTaskAgent
 
 
@@ -45,11 +46,19 @@ def test_tasks_and_files_are_followed_after_the_configured_delay(method, column,
     assert abs(ageSeconds - delaySeconds) < 5
 
 
-def test_reserved_tasks_keep_the_hour_of_dirac():
+@pytest.mark.parametrize(("options", "wanted"), [({}, 3600), ({"ReservedSeconds": 30, "MonitoringDelay": 0}, 30)])
+def test_reserved_tasks_keep_the_hour_of_dirac_unless_told_otherwise(options, wanted):
     client = Client()
-    agent(RequestTaskAgent, {}).checkReservedTasks({"TransformationID": 1}, {"TransformationClient": client, "TaskManager": None})
+    agent(RequestTaskAgent, options).checkReservedTasks({"TransformationID": 1}, {"TransformationClient": client, "TaskManager": None})
     ((_, older),) = client.asked
-    assert (DiracTime.utcnow() - datetime.fromisoformat(older)).total_seconds() > 3500
+    assert abs((DiracTime.utcnow() - datetime.fromisoformat(older)).total_seconds() - wanted) < 5
+
+
+@pytest.mark.parametrize(("options", "seconds"), [({}, 3600), ({"KickGraceSeconds": 60}, 60)])
+def test_requests_of_a_dead_agent_are_kicked_after_seconds(monkeypatch, options, seconds):
+    made = agent(CleanReqDBAgent, options)
+    assert made.beginExecution()["OK"]
+    assert timedelta(hours=made.KICK_GRACE_HOURS) == timedelta(seconds=seconds)
 
 
 @pytest.fixture

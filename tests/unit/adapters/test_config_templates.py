@@ -17,6 +17,7 @@ def options(system, component, **special):
         ("Transformation", "RequestTaskAgent", {"MonitorTasks": "yes", "MonitorFiles": "yes"}, {"SubmitTasks": "yes"}),
         ("Transformation", "TransformationAgent", {"PollingTime": "10", "MaxCycles": "0"}, {}),
         ("RequestManagement", "RequestExecutingAgent", {"MaxProcess": "10"}, {"BulkRequest": "300"}),
+        ("RequestManagement", "CleanReqDBAgent", {"KickGraceSeconds": "3600"}, {"KickLimit": "10000"}),
     ],
 )
 def test_our_options_go_over_those_of_dirac(system, component, ours, stock):
