@@ -94,6 +94,23 @@ class SourceStorage:
             found[lfn] = replace(found[lfn], checksum=answer.checksum, failure=answer.failure, isAsked=answer.isAsked)
         return found
 
+    # ---- what a validation asks
+
+    def checksums(self, lfns: Sequence[str]) -> dict[str, StoredFile]:
+        """Checksums alone, of files that are there; ``sizeBytes`` is not told.
+
+        :raises TemporaryFailure: if it may not be used
+        :raises ServiceRefusal: if the storage cannot tell checksums at all
+        """
+        if not lfns:
+            return {}
+        base = self._base(lfns[0])
+        return self._askEach(self._checksums, lfns, lambda lfn: self._checksumOf(base, lfn), monotonic() + self._timeoutSeconds)
+
+    def check(self, lfn: str) -> None:
+        """:raises TemporaryFailure: if the storage, of which any LFN is given, does not show its own base directory"""
+        self._checkBase(self._base(lfn))
+
     # ---- what a sweep asks
 
     def listDirectory(self, directory: str) -> dict[str, tuple[int, datetime]]:

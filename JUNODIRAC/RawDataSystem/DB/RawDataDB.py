@@ -15,11 +15,14 @@ from JUNODIRAC.RawDataSystem.DB.LedgerIngest import LedgerIngest
 from JUNODIRAC.RawDataSystem.DB.LedgerQuarantine import LedgerQuarantine
 from JUNODIRAC.RawDataSystem.DB.LedgerReads import LedgerReads
 from JUNODIRAC.RawDataSystem.DB.LedgerSchema import OldSchema, missingFrom, schemaText, wantedColumns
+from JUNODIRAC.RawDataSystem.DB.LedgerValidations import LedgerValidations
 
 __all__ = ["LedgerMismatch", "OldSchema", "RawDataDB"]
 
 
-class RawDataDB(LedgerQuarantine, LedgerBlocks, LedgerReads, LedgerIngest, LedgerGaps, LedgerBlockLife, LedgerDatasets):
+class RawDataDB(
+    LedgerQuarantine, LedgerBlocks, LedgerReads, LedgerIngest, LedgerGaps, LedgerBlockLife, LedgerDatasets, LedgerValidations
+):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""
 
     def __init__(self, parentLogger: Any = None) -> None:
