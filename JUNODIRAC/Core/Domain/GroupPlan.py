@@ -18,13 +18,19 @@ class WaitingFile:
 
 
 def planGroups(
-    waiting: Sequence[WaitingFile], groupSize: int, maxWaitSeconds: float, flush: bool = False
+    waiting: Sequence[WaitingFile],
+    groupSize: int,
+    maxWaitSeconds: float,
+    flush: bool = False,
+    settleSeconds: float | None = None,
 ) -> list[tuple[str, ...]]:
     """Cut the waiting files into groups, oldest first.
 
-    Full groups always go. What remains goes when its oldest file has waited for ``maxWaitSeconds``, or on ``flush``: no
-    tail is left behind. A file that is listed twice counts once, with its greater age.
+    Full groups always go. What remains goes when its youngest file has waited for ``settleSeconds``, so that nobody waits for
+    companions that do not come; when its oldest has waited for ``maxWaitSeconds``, however many come; or on ``flush``: no tail
+    is left behind. A file that is listed twice counts once, with its greater age.
 
+    :param settleSeconds: None: only the oldest counts
     :raises ValueError: if ``groupSize`` is below 1
     """
     if groupSize < 1:
@@ -37,6 +43,7 @@ def planGroups(
     full = len(ordered) - len(ordered) % groupSize
     groups = [tuple(ordered[start : start + groupSize]) for start in range(0, full, groupSize)]
     rest = tuple(ordered[full:])
-    if rest and (flush or ages[rest[0]] >= maxWaitSeconds):
+    isSettled = bool(rest) and settleSeconds is not None and ages[rest[-1]] >= settleSeconds
+    if rest and (flush or isSettled or ages[rest[0]] >= maxWaitSeconds):
         groups.append(rest)
     return groups

@@ -84,6 +84,7 @@ def _checkNumbers(policy: TypePolicy) -> None:
         _refuse(policy, "MaxSizeBytes", str(policy.maxSizeBytes), "no file would be small enough", "use bytes from 1")
     for option, seconds in (
         ("MaxWaitSeconds", policy.maxWaitSeconds),
+        ("SettleSeconds", policy.settleSeconds),
         ("GraceSeconds", policy.graceSeconds),
         ("SweepSeconds", policy.sweepSeconds),
         ("SweepMinAgeSeconds", policy.sweepMinAgeSeconds),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Domain.BlockName import BlockName
 from JUNODIRAC.Core.Domain.CheckMode import ChecksumCheck, StorageCheck
 from JUNODIRAC.Core.Domain.FileResolver import FileResolver
 from JUNODIRAC.Core.Domain.LateFiles import CloseBy, LateFiles
@@ -26,6 +27,7 @@ _DEFAULTS = {
     "TransformationRule": "{Campaign}-{Block}-{SE}",
     "GroupSize": "50",
     "MaxWaitSeconds": "60",
+    "SettleSeconds": "3",
     "Plugin": "BlockTransfer",
     "MaxSizeBytes": "10000000000",
     "StorageCheck": "Size",
@@ -57,6 +59,7 @@ class TypePolicy:
     :param eosRoot: start of every announced path that is not part of the LFN, without a slash at the end; may be empty
     :param groupSize: files in one transfer task
     :param maxWaitSeconds: a group below ``groupSize`` goes out when its oldest file has waited longer
+    :param settleSeconds: or when its youngest file has waited longer
     :param checksumSampleShare: from 0 to 1, for ``ChecksumCheck.SAMPLE``
     :param graceSeconds: how long a file may be missing on the source storage
     :param directoryDate: gives the day of a directory in its first 8 characters; None: dates are not compared
@@ -93,6 +96,7 @@ class TypePolicy:
     dateToleranceDays: int
     groupSize: int
     maxWaitSeconds: int
+    settleSeconds: int
     plugin: str
     maxSizeBytes: int
     storageCheck: StorageCheck
@@ -140,6 +144,7 @@ class TypePolicy:
             dateToleranceDays=read.number("DateToleranceDays"),
             groupSize=read.number("GroupSize"),
             maxWaitSeconds=read.number("MaxWaitSeconds"),
+            settleSeconds=read.number("SettleSeconds"),
             plugin=read.text("Plugin"),
             maxSizeBytes=read.number("MaxSizeBytes"),
             storageCheck=read.choice("StorageCheck", StorageCheck),
@@ -182,6 +187,14 @@ class TypePolicy:
         """The block of a file, with no transfers known yet."""
         directory = "/".join(file.directory.split("/")[: self.blockDepth])
         return Block(typeName=self.typeName, name=file.block, directory=directory)
+
+    def isBlockName(self, name: str) -> bool:
+        """Whether files of the Type can be in a block of this name; follow-up blocks are made by no file's name."""
+        return self._blockName.fits(name)
+
+    @cached_property
+    def _blockName(self) -> BlockName:
+        return BlockName(self.blockRule, self.directoryPattern, {"Type": self.typeName, "Campaign": self.campaign})
 
     def transformationName(self, blockName: str, targetSE: str) -> str:
         """Name of the block's transfer to one destination."""

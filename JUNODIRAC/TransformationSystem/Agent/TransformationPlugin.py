@@ -16,6 +16,7 @@ from DIRAC.TransformationSystem.Agent.TransformationPlugin import Transformation
 from JUNODIRAC.Core.Domain.GroupPlan import WaitingFile, planGroups
 
 DEFAULT_MAX_WAIT_SECONDS = 60
+DEFAULT_SETTLE_SECONDS = 3
 
 
 class TransformationPlugin(DiracPlugin):
@@ -25,17 +26,18 @@ class TransformationPlugin(DiracPlugin):
         """Groups of files for the one target of a block transfer.
 
         Like Broadcast, but files that the target has already are Processed without a copy, and a group below the group
-        size goes out when its oldest file has waited long enough: no tail is left behind.
+        size goes out when no other file has come for a while, or its oldest has waited long enough: no tail is left behind.
 
-        Transformation parameters: TargetSE, GroupSize, MaxWaitSeconds (else that of the Type in DataType).
+        Transformation parameters: TargetSE, GroupSize, MaxWaitSeconds and SettleSeconds (else those of the Type in DataType).
         """
         targetSE = self.util.seParamtoList(self.params["TargetSE"])[0]
         toCopy = self._withoutPresent(targetSE)
         groups = planGroups(
             self._waitingFiles(toCopy),
             int(self.params["GroupSize"]),
-            self._maxWaitSeconds(),
+            self._seconds("MaxWaitSeconds", DEFAULT_MAX_WAIT_SECONDS),
             flush=self.params["Status"] == "Flush",
+            settleSeconds=self._seconds("SettleSeconds", DEFAULT_SETTLE_SECONDS),
         )
         return S_OK([(targetSE, list(lfns)) for lfns in groups])
 
@@ -68,12 +70,11 @@ class TransformationPlugin(DiracPlugin):
             if entry["LFN"] in lfns
         ]
 
-    def _maxWaitSeconds(self) -> int:
+    def _seconds(self, option: str, default: int) -> int:
         """The transformation's own limit if it was given one, else the present one of its Type."""
-        given = self.params.get("MaxWaitSeconds")
+        given = self.params.get(option)
         if given is None:
-            path = f"RawData/Types/{self.params.get('DataType', '')}/MaxWaitSeconds"
-            given = self.opsH.getValue(path, DEFAULT_MAX_WAIT_SECONDS)
+            given = self.opsH.getValue(f"RawData/Types/{self.params.get('DataType', '')}/{option}", default)
         return int(given)
 
 

@@ -58,6 +58,12 @@ def test_full_groups_go_to_the_target_at_once_and_the_rest_waits():
     assert [(se, len(lfns)) for se, lfns in tasks] == [(TARGET, 3), (TARGET, 3)]
 
 
+def test_a_lone_file_does_not_wait_for_others_that_do_not_come():
+    assert run(atSource(1), {"/f0": 4}) == [(TARGET, ["/f0"])]
+    assert run(atSource(1), {"/f0": 1}) == []
+    assert run(atSource(1), {"/f0": 4}, SettleSeconds=10) == []
+
+
 def test_a_tail_goes_when_its_oldest_file_has_waited():
     assert run(atSource(2), {"/f1": 61}, MaxWaitSeconds=60) == [(TARGET, ["/f1", "/f0"])]
     assert run(atSource(2), {"/f1": 50}, MaxWaitSeconds=60) == []
@@ -67,13 +73,14 @@ def test_flush_sends_the_tail():
     assert [len(lfns) for _, lfns in run(atSource(4), Status="Flush")] == [3, 1]
 
 
+@pytest.mark.parametrize(("option", "other"), [("MaxWaitSeconds", "SettleSeconds"), ("SettleSeconds", "MaxWaitSeconds")])
 @pytest.mark.parametrize("waitSeconds", [10, 1000])
-def test_the_wait_is_that_of_the_type_unless_the_transformation_has_its_own(configuration, waitSeconds):
+def test_the_wait_is_that_of_the_type_unless_the_transformation_has_its_own(configuration, option, other, waitSeconds):
     configuration(
-        f"Operations\n{{\nDefaults\n{{\nRawData\n{{\nTypes\n{{\nRaw\n{{\nMaxWaitSeconds = {waitSeconds}\n}}\n}}\n}}\n}}\n}}\n"
+        f"Operations\n{{\nDefaults\n{{\nRawData\n{{\nTypes\n{{\nRaw\n{{\n{option} = {waitSeconds}\n{other} = 1000\n}}\n}}\n}}\n}}\n}}\n"
     )
     assert bool(run(atSource(1), {"/f0": 100}, DataType="Raw")) == (waitSeconds == 10)
-    assert run(atSource(1), {"/f0": 100}, DataType="Raw", MaxWaitSeconds="50")
+    assert run(atSource(1), {"/f0": 100}, DataType="Raw", **{option: "50"})
 
 
 def test_a_file_that_the_target_has_is_processed_without_a_copy():

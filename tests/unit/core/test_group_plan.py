@@ -47,6 +47,27 @@ def test_a_young_tail_waits_and_an_old_one_goes() -> None:
     assert planGroups([], 2, 0, flush=True) == []
 
 
+def test_a_lone_file_goes_when_nobody_joined_it_and_a_stream_fills_its_groups() -> None:
+    assert planGroups([WaitingFile("a", 4)], 50, 60, settleSeconds=3) == [("a",)]
+    assert planGroups([WaitingFile("a", 2)], 50, 60, settleSeconds=3) == []
+    # one more every two seconds
+    stream = [WaitingFile(f"{age:02d}", age) for age in range(1, 40, 2)]
+    assert planGroups(stream, 50, 60, settleSeconds=3) == []
+    assert [len(group) for group in planGroups(stream, 10, 60, settleSeconds=3)] == [10, 10]
+    # however many come, the oldest goes in time
+    assert [len(group) for group in planGroups(stream, 50, 39, settleSeconds=3)] == [20]
+
+
+@given(WAITING, st.integers(1, 20), st.integers(0, 120), st.integers(0, 120))
+def test_what_settles_only_ever_sends_files_earlier(waiting, groupSize, maxWait, settle) -> None:
+    without = planGroups(waiting, groupSize, maxWait)
+    settled = planGroups(waiting, groupSize, maxWait, settleSeconds=settle)
+    assert settled[: len(without)] == without
+    ages = {file.lfn: max(each.ageSeconds for each in waiting if each.lfn == file.lfn) for file in waiting}
+    left = [age for lfn, age in ages.items() if lfn not in {lfn for group in settled for lfn in group}]
+    assert not left or min(left) < settle
+
+
 def test_a_group_size_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         planGroups([], 0, 60)

@@ -208,7 +208,7 @@ def test_what_has_no_default_must_be_given(option: str) -> None:
 
 def test_defaults() -> None:
     policy = TypePolicy.fromOptions("Raw", RAW_OPTIONS)
-    assert (policy.groupSize, policy.maxWaitSeconds, policy.plugin) == (50, 60, "BlockTransfer")
+    assert (policy.groupSize, policy.maxWaitSeconds, policy.settleSeconds, policy.plugin) == (50, 60, 3, "BlockTransfer")
     assert policy.destinations == ("CNAF-STORM", "IN2P3-DCACHE", "JINR-EOS")
     assert (policy.statusTopic, policy.deadLetterTopic) == ("juno.raw.status", "juno.raw.dead")
     assert (policy.maxSizeBytes, policy.graceSeconds) == (10_000_000_000, 600)
