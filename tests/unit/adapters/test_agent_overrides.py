@@ -49,7 +49,8 @@ def test_tasks_and_files_are_followed_after_the_configured_delay(method, column,
 @pytest.mark.parametrize(("options", "wanted"), [({}, 3600), ({"ReservedSeconds": 30, "MonitoringDelay": 0}, 30)])
 def test_reserved_tasks_keep_the_hour_of_dirac_unless_told_otherwise(options, wanted):
     client = Client()
-    agent(RequestTaskAgent, options).checkReservedTasks({"TransformationID": 1}, {"TransformationClient": client, "TaskManager": None})
+    made = agent(RequestTaskAgent, options)
+    made.checkReservedTasks({"TransformationID": 1}, {"TransformationClient": client, "TaskManager": None})
     ((_, older),) = client.asked
     assert abs((DiracTime.utcnow() - datetime.fromisoformat(older)).total_seconds() - wanted) < 5
 
