@@ -158,8 +158,8 @@ _PATTERNS: tuple[tuple[ErrorClass, re.Pattern[str]], ...] = (
         r"(expired|invalid|no|valid) (proxy|credentials?|certificate)", r"could not process the proxy", r"no mapping defined",
         r"(failed|unable|cannot|can't) .{0,40}proxy", r"login incorrect")),
     (ErrorClass.DESTINATION_FULL, _pattern(
-        r"no space left", r"quota", r"insufficient storage", r"(HTTP|code) 507\b", r"not have enough (free )?space", r"no.?free.?space",
-        r"pools are full", r"free physical space", r"^(DESTINATION|TRANSFER) \[(28|122)\]")),
+        r"no space left", r"quota", r"insufficient storage", r"(HTTP|code) 507\b", r"not have enough (free )?space",
+        r"no.?free.?space", r"pools are full", r"free physical space", r"^(DESTINATION|TRANSFER) \[(28|122)\]")),
     (ErrorClass.SOURCE_CORRUPT, _pattern(
         r"SOURCE.{0,12}CHECKSUM MISMATCH", r"^SOURCE .{0,200}checksums?\b.{0,80}(mismatch|differ|do not match)",
         r"USER_DEFINE and SRC checksums", r"source and user-defined.{0,20}checksum", r"all replicas have a bad checksum")),
