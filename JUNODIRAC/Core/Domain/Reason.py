@@ -69,13 +69,18 @@ class Reason(StrEnum):
     )
     CONFLICT = (
         "Conflict",
-        "a file of this name with another size or checksum is known already",
+        "something else is known already: the file with another size or checksum, or the block with another number of files",
         "find out which of the two is right; nothing was overwritten",
     )
     CATALOGUE_REFUSED = (
         "CatalogueRefused",
         "the file catalogue refused the file",
         "compare the catalogue's entry with the announcement",
+    )
+    LATE_FILE = (
+        "LateFile",
+        "the file came after its block was closed, and its Type does not take late files",
+        "reopen the block (dirac-juno-block reopen) and replay the message, or waive or drop the file",
     )
     INTERNAL_ERROR = (
         "InternalError",

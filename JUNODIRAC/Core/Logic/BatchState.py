@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Domain.EndOfBlock import EndOfBlock
 from JUNODIRAC.Core.Domain.Outcome import Outcome
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Logic.Candidate import Candidate
-from JUNODIRAC.Core.Logic.Delivery import Delivery
+from JUNODIRAC.Core.Logic.Delivery import BlockEnd, Delivery
 from JUNODIRAC.Core.Logic.IngestSummary import IngestSummary
 from JUNODIRAC.Core.Logic.Ports import IngestCounts, QuarantinedMessage, StatusMessage, WaitingMessage
 
@@ -26,6 +27,7 @@ class Round:
     :param unasked: those of the missing ones for which there was no time to ask
     :param settled: names of files that were quarantined at once
     :param postponed: those for which the ledger has to be asked again first
+    :param blocks: what the ledger said of the blocks of new files, by name
     """
 
     leaders: dict[str, Candidate] = field(default_factory=dict)
@@ -35,6 +37,7 @@ class Round:
     unasked: set[str] = field(default_factory=set)
     settled: dict[str, str] = field(default_factory=dict)
     postponed: dict[str, list[Candidate]] = field(default_factory=dict)
+    blocks: dict[str, Block] = field(default_factory=dict)
 
     def carried(self) -> list[Candidate]:
         """Leaders that nothing was found against."""
@@ -60,6 +63,7 @@ class BatchState:
         self.waiting: list[WaitingMessage] = []
         self.deadLetters: list[QuarantinedMessage] = []
         self.openedBlocks: list[Block] = []
+        self.blockEnds: list[EndOfBlock] = []
         self.statuses: dict[Position, StatusMessage] = {}
         # messages that the ledger may have as waiting
         self.mayWait: set[Position] = {each.message.position for each in deliveries if each.since is not None}
@@ -91,11 +95,21 @@ class BatchState:
         self.duplicates.append(candidate.lfn)
         self._say(Outcome.DUPLICATE, candidate)
 
-    def addQuarantined(self, item: QuarantinedMessage) -> None:
-        """It goes into quarantine; see :meth:`takeQuarantines`."""
+    def addQuarantined(self, item: QuarantinedMessage, end: EndOfBlock | None = None) -> None:
+        """It goes into quarantine; see :meth:`takeQuarantines`.
+
+        :param end: what it says, if it is about the end of a block
+        """
         self.quarantined.append(item)
         self.statuses[item.message.position] = StatusMessage(
-            Outcome.QUARANTINED, item.message, item.typeName, item.fileName, item.file, item.reason, item.detail
+            Outcome.QUARANTINED, item.message, item.typeName, item.fileName, item.file, item.reason, item.detail, end
+        )
+
+    def addEnd(self, item: BlockEnd, outcome: Outcome, reason: Reason | None = None, detail: str = "") -> None:
+        """The end of a block is in the ledger, by this message or another, or was refused before."""
+        self.blockEnds.append(item.end)
+        self.statuses[item.message.position] = StatusMessage(
+            outcome, item.message, self._typeName, reason=reason, detail=detail, end=item.end
         )
 
     def _say(self, outcome: Outcome, candidate: Candidate, reason: Reason | None = None, detail: str = "") -> None:
@@ -116,6 +130,7 @@ class BatchState:
         self.waiting += other.waiting
         self.deadLetters += other.deadLetters
         self.openedBlocks += other.openedBlocks
+        self.blockEnds += other.blockEnds
         self.statuses |= other.statuses
         self.mayWait |= other.mayWait
         self._registeredBytes += other._registeredBytes
@@ -154,6 +169,7 @@ class BatchState:
             quarantinedMessages=tuple(self.quarantined),
             waitingMessages=tuple(self.waiting),
             openedBlocks=tuple(self.openedBlocks),
+            blockEnds=tuple(self.blockEnds),
             seconds=seconds,
             errors=errors,
         )

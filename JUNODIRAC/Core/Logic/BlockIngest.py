@@ -23,18 +23,25 @@ class BlockIngest:
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="open")
 
     def group(self, candidates: Iterable[Candidate]) -> list[tuple[Block, list[Candidate]]]:
-        """Candidates by block; the blocks have no transfers yet."""
-        byDirectory: dict[str, list[Candidate]] = {}
+        """Candidates by block, late ones by their follow-up block; the blocks have no transfers yet."""
+        byDirectory: dict[tuple[str, str], list[Candidate]] = {}
         for candidate in candidates:
-            byDirectory.setdefault(candidate.file.directory, []).append(candidate)
+            byDirectory.setdefault((candidate.file.directory, candidate.followUp), []).append(candidate)
         byBlock: dict[tuple[str, str], tuple[Block, list[Candidate]]] = {}
-        for members in byDirectory.values():
+        for (_, followUp), members in byDirectory.items():
             block = self._policy.blockOf(members[0].file)
+            if followUp:
+                block = Block(block.typeName, followUp, "", parent=block.name)
             byBlock.setdefault((block.name, block.directory), (block, []))[1].extend(members)
         return list(byBlock.values())
 
-    def open(self, block: Block) -> tuple[Block, bool]:
-        """See :meth:`OpenBlock.run`. One at a time: two that open the same block would make its transfers twice."""
+    def open(self, block: Block, known: Block | None = None) -> tuple[Block, bool]:
+        """See :meth:`OpenBlock.run`. One at a time: two that open the same block would make its transfers twice.
+
+        :param known: what the ledger said of it a moment ago, if it was asked
+        """
+        if known is not None and self._openBlock.isComplete(block, known):
+            return known, False
         return self._opener.submit(self._openBlock.run, block).result()
 
     def register(self, members: Sequence[Candidate]) -> tuple[list[Candidate], Mapping[str, str]]:

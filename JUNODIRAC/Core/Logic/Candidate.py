@@ -20,6 +20,7 @@ class Candidate:
     :param attempts: how many times the storage was asked before
     :param sizeBytes: announced, else from the ledger, else from the storage
     :param known: the file's row in the ledger, if it has one
+    :param followUp: the follow-up block that gets the file, if it is late
     """
 
     message: Message
@@ -29,6 +30,7 @@ class Candidate:
     attempts: int = 0
     sizeBytes: int | None = None
     known: LedgerEntry | None = None
+    followUp: str = ""
     #: the same for all that DIRAC's tables take for one file: they ignore case in its name
     key: str = field(init=False)
 
@@ -43,6 +45,8 @@ class Candidate:
     def meet(self, entry: LedgerEntry | None) -> None:
         """Take over what the ledger knows of the file."""
         self.known = entry
+        # a file that a crash left behind is finished where it was begun
+        self.followUp = entry.followUp if entry is not None and self.isUnfinished else ""
         self.sizeBytes = self.announcement.fileSize
         if self.sizeBytes is None and entry is not None and entry.state not in OPEN_TO_ANNOUNCEMENTS:
             self.sizeBytes = entry.sizeBytes
@@ -107,6 +111,7 @@ class Candidate:
             partition=message.partition,
             offset=message.offset,
             extra=extra,
+            followUp=self.followUp,
         )
 
     def catalogueFile(self) -> CatalogueFile:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from JUNODIRAC.Core.Domain.EndOfBlock import EndOfBlock
 from JUNODIRAC.Core.Logic.Ports import Message, WaitingMessage
 
 
@@ -20,6 +21,14 @@ class Delivery:
     message: Message
     since: datetime | None = None
     attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEnd:
+    """An end-of-block announcement that could be read."""
+
+    message: Message
+    end: EndOfBlock
 
 
 def gatherDeliveries(messages: Iterable[Message], waiting: Iterable[WaitingMessage]) -> list[Delivery]:

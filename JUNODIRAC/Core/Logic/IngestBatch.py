@@ -15,12 +15,14 @@ from datetime import datetime
 
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 from JUNODIRAC.Core.Logic.BatchState import BatchState
+from JUNODIRAC.Core.Logic.BlockEnds import BlockEnds
 from JUNODIRAC.Core.Logic.BlockIngest import BlockIngest
 from JUNODIRAC.Core.Logic.Candidate import Candidate
-from JUNODIRAC.Core.Logic.Delivery import Delivery, gatherDeliveries
+from JUNODIRAC.Core.Logic.Delivery import BlockEnd, Delivery, gatherDeliveries
 from JUNODIRAC.Core.Logic.IngestRound import IngestRound
 from JUNODIRAC.Core.Logic.IngestSummary import IngestSummary
 from JUNODIRAC.Core.Logic.Isolation import Failed, Isolation
+from JUNODIRAC.Core.Logic.LateArrivals import LateArrivals
 from JUNODIRAC.Core.Logic.Ports import (
     Announcer,
     Catalogue,
@@ -70,6 +72,8 @@ class IngestBatch:
         self._workers = ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
         self._blocks = BlockIngest(policy, ledger, catalogue, transformations)
         self._storageCheck = StorageCheck(policy, storage)
+        self._lateArrivals = LateArrivals(policy, ledger)
+        self._blockEnds = BlockEnds(ledger)
         self._isolation = Isolation(self._ingest, self._giveUp)
 
     def run(self, messages: Sequence[Message], now: datetime, waiting: Sequence[WaitingMessage] = ()) -> IngestSummary:
@@ -92,9 +96,11 @@ class IngestBatch:
         watch = Stopwatch(self._clock)
         state = BatchState(self._policy.typeName, deliveries)
         with watch.stage("decode"):
-            candidates = readMessages(deliveries, self._policy, state)
+            candidates, ends = readMessages(deliveries, self._policy, state)
         with ExitStack() as held:
-            self._holdBlocks(candidates, held, watch)
+            self._holdBlocks(candidates, ends, held, watch)
+            with watch.stage("ledger"):
+                self._blockEnds.run(ends, self._policy.typeName, state)
             self._carryThrough(candidates, state, watch, now)
             self._finish(deliveries, state, watch)
         return state.summary(len(deliveries), watch.seconds)
@@ -117,14 +123,15 @@ class IngestBatch:
 
     def _runLane(self, candidates: list[Candidate], now: datetime) -> tuple[BatchState, Stopwatch]:
         state, watch = BatchState(self._policy.typeName, []), Stopwatch(self._clock)
-        oneRound = IngestRound(self._ledger, self._storageCheck, self._blocks, watch)
+        oneRound = IngestRound(self._ledger, self._storageCheck, self._lateArrivals, self._blocks, watch)
         while candidates:
             candidates = oneRound.run(candidates, state, now)
         return state, watch
 
-    def _holdBlocks(self, candidates: Sequence[Candidate], held: ExitStack, watch: Stopwatch) -> None:
+    def _holdBlocks(self, candidates: Sequence[Candidate], ends: Sequence[BlockEnd], held: ExitStack, watch: Stopwatch) -> None:
         """Until the batch is over no other receiver touches its blocks. In one order for all, so that none waits crosswise."""
-        blocks = sorted({(candidate.file.typeName, candidate.file.block) for candidate in candidates})
+        names = {candidate.file.block for candidate in candidates} | {each.end.block for each in ends}
+        blocks = sorted((self._policy.typeName, name) for name in names)
         if blocks:
             with watch.stage("lock"):
                 held.enter_context(self._ledger.holdBlocks(blocks))

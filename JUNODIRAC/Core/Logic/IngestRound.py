@@ -12,6 +12,7 @@ from JUNODIRAC.Core.Logic.BatchState import BatchState, Round
 from JUNODIRAC.Core.Logic.BlockIngest import BlockIngest
 from JUNODIRAC.Core.Logic.Candidate import Candidate
 from JUNODIRAC.Core.Logic.Judgement import Judgement
+from JUNODIRAC.Core.Logic.LateArrivals import LateArrivals
 from JUNODIRAC.Core.Logic.OpenBlock import BlockMismatch
 from JUNODIRAC.Core.Logic.Ports import DirectoryTaken, Ledger, WaitingMessage
 from JUNODIRAC.Core.Logic.Stopwatch import Stopwatch
@@ -27,8 +28,11 @@ class IngestRound:
     :param watch: of the batch
     """
 
-    def __init__(self, ledger: Ledger, storageCheck: StorageCheck, blocks: BlockIngest, watch: Stopwatch) -> None:
+    def __init__(
+        self, ledger: Ledger, storageCheck: StorageCheck, lateArrivals: LateArrivals, blocks: BlockIngest, watch: Stopwatch
+    ) -> None:
         self._ledger = ledger
+        self._lateArrivals = lateArrivals
         self._storageCheck = storageCheck
         self._judgement = Judgement(ledger, storageCheck)
         self._blocks = blocks
@@ -48,6 +52,7 @@ class IngestRound:
         with self._watch.stage("ledger"):
             # Before the rows of the leaders: a bad announcement takes its file's row away, a good one after it takes it back.
             self._recordQuarantines(state)
+            self._lateArrivals.run(current)
             self._recordAnnounced(current)
         registered = self._carry(current, state)
         with self._watch.stage("ledger"):
@@ -112,7 +117,7 @@ class IngestRound:
         for block, members in self._blocks.group(current.carried()):
             try:
                 with self._watch.stage("blocks"):
-                    opened, isOpened = self._blocks.open(block)
+                    opened, isOpened = self._blocks.open(block, current.blocks.get(block.name))
             except (BlockMismatch, DirectoryTaken) as error:
                 _refuse(current, members, Reason.BAD_PATH, dict.fromkeys((each.lfn for each in members), str(error)))
                 continue

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Domain.EndOfBlock import EndOfBlock
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Logic.Ports import QuarantinedMessage, WaitingMessage
 
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """Each message is in exactly one of registered, duplicate, repeated, quarantined and waiting.
+    """Each message is in exactly one of registered, duplicate, repeated, quarantined, waiting and block ends.
 
     :param messages: how many the batch had, with those that waited before
     :param registeredFiles: LFNs that are now in the catalogue and attached to their transfers
@@ -21,6 +22,7 @@ class IngestSummary:
     :param repeatedFiles: LFNs whose very message had its end before, and came again after a crash: nothing was changed
     :param waitingMessages: announcements whose file the source storage does not show yet
     :param openedBlocks: blocks of which something had to be opened
+    :param blockEnds: end-of-block announcements, of which some may have been known; those refused now are quarantined
     :param seconds: by stage: decode, lock, ledger, storage, blocks (opening them), catalogue, transfers, status
     :param errors: what the messages that are quarantined as InternalError failed with
     """
@@ -32,6 +34,7 @@ class IngestSummary:
     quarantinedMessages: tuple[QuarantinedMessage, ...] = ()
     waitingMessages: tuple[WaitingMessage, ...] = ()
     openedBlocks: tuple[Block, ...] = ()
+    blockEnds: tuple[EndOfBlock, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     errors: tuple[Exception, ...] = ()
 
@@ -50,6 +53,7 @@ class IngestSummary:
             quarantinedMessages=tuple(item for part in parts for item in part.quarantinedMessages),
             waitingMessages=tuple(item for part in parts for item in part.waitingMessages),
             openedBlocks=tuple(block for part in parts for block in part.openedBlocks),
+            blockEnds=tuple(end for part in parts for end in part.blockEnds),
             seconds=seconds,
             errors=tuple(error for part in parts for error in part.errors),
         )

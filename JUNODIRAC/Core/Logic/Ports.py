@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Domain.EndOfBlock import EndOfBlock
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Domain.Reason import Reason
@@ -59,7 +60,8 @@ class Message:
 class LedgerEntry:
     """What the ledger knows of one file.
 
-    ``sizeBytes`` is None as long as nobody said it; times are UTC.
+    ``sizeBytes`` is None as long as nobody said it; times are UTC. ``followUp``: the follow-up block that has the file; empty
+    if the block of its directory has it.
     """
 
     file: RawFile
@@ -71,6 +73,7 @@ class LedgerEntry:
     partition: int
     offset: int
     extra: Mapping[str, object] = field(default_factory=dict)
+    followUp: str = ""
     announcedTime: datetime | None = None
     registeredTime: datetime | None = None
     quarantinedTime: datetime | None = None
@@ -150,6 +153,7 @@ class StatusMessage:
     :param status: ``Registered``, ``Quarantined`` or ``Duplicate``
     :param message: the announcement
     :param file: None if no LFN could be made of it
+    :param end: what it says, if it is about the end of a block
     """
 
     status: str
@@ -159,6 +163,18 @@ class StatusMessage:
     file: RawFile | None = None
     reason: Reason | None = None
     detail: str = ""
+    end: EndOfBlock | None = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How many files a block shall have, and the end-of-block announcement (topic, partition, offset) that said so.
+
+    ``position`` is None if a person said so.
+    """
+
+    fileCount: int
+    position: tuple[str, int, int] | None
 
 
 class DirectoryTaken(Exception):
@@ -215,7 +231,8 @@ class Ledger(Protocol):
         """Insert rows in state Announced; a Waiting, Quarantined, Waived or Dropped row goes back to it with the new values.
 
         Open quarantine records of such a file, which a good announcement answers, become Retried; not so a Conflict.
-        Rows in another state stay as they are.
+        Rows in another state stay as they are. A file is in its ``followUp`` from the same moment on, whatever it was in before;
+        a follow-up block that is not known is made, in state Known.
 
         :raises DirectoryTaken: nothing is written then
         """
@@ -254,7 +271,20 @@ class Ledger(Protocol):
         """Add to the Type's counts of this minute, and note that its receiver had announcements."""
 
     def findBlock(self, typeName: str, name: str) -> Block | None:
-        """The block with its transfers, if it is known."""
+        """The block with its transfers, if it was opened; see :class:`Block` for what is filled in."""
+
+    def findFollowUp(self, typeName: str, parent: str) -> Block | None:
+        """The newest follow-up block of a block, without its transfers, also if it was not opened yet."""
+
+    def takeBack(self, typeName: str, name: str, reason: str) -> None:
+        """A file was added to a closed block: the block, and each of its sites, goes from Replicated, Validated or Done back to
+        Closed, with an event each. What is in another state has work to do anyway and stays as it is."""
+
+    def recordExpected(self, typeName: str, name: str, fileCount: int, position: tuple[str, int, int]) -> Expected:
+        """Note how many files a block shall have, unless that was said before; a block that is not known is made, in state Known.
+
+        :returns: what holds now
+        """
 
     def recordBlock(self, block: Block) -> None:
         """Insert the block and its transfers, or add what is new of them."""
@@ -276,8 +306,13 @@ class Transformations(Protocol):
     def openTransfer(self, block: Block, targetSE: str, name: str) -> int:
         """Make sure that the block's transfer to this SE exists and is active.
 
+        It selects files by the block's metadata only if :attr:`Block.isWholeDirectory`.
+
         :returns: the transformation's id
         """
+
+    def forgetQueries(self, transformationIDs: Sequence[int]) -> None:
+        """From here on these transfers get no files but those that are attached."""
 
     def attachFiles(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> BulkResult:
         """Attach files to each of the transformations; those that are attached already stay as they are.

@@ -174,14 +174,18 @@ class BatchReceiver:
             self._log.exception("A message made the receiver fail; it is quarantined:", lException=error)
         for block in summary.openedBlocks:
             transfers = ", ".join(f"{se} = {number}" for se, number in block.transfers.items())
-            self._log.notice("Block opened", f"{block.typeName} {block.name} in {block.directory}; transfers {transfers}")
+            where = f"with late files of {block.parent}" if block.parent else f"in {block.directory}"
+            self._log.notice("Block opened", f"{block.typeName} {block.name} {where}; transfers {transfers}")
+        for end in summary.blockEnds:
+            self._log.notice("End of block announced", f"{end.block} has {end.fileCount} files")
         reasons = ", ".join(f"{reason} {count}" for reason, count in summary.quarantined.items())
         known = summary.duplicates + summary.repeated
+        ends = f", {len(summary.blockEnds)} end(s) of block" if summary.blockEnds else ""
         stages = ", ".join(f"{stage} {spent:.3f}" for stage, spent in summary.seconds.items())
         self._log.notice(
             "Batch",
             f"{summary.messages} messages: {summary.registered} registered, {known} known already, "
-            f"{len(summary.quarantinedMessages)} quarantined{f' ({reasons})' if reasons else ''}, {summary.waiting} waiting "
+            f"{len(summary.quarantinedMessages)} quarantined{f' ({reasons})' if reasons else ''}, {summary.waiting} waiting{ends} "
             f"in {seconds:.2f} s{f' ({stages})' if stages else ''}",
         )
 

@@ -175,14 +175,16 @@ def statusPayload(status: StatusMessage, time: str) -> bytes:
 
     :param time: of the status message, ISO 8601
     """
-    message, file, reason = status.message, status.file, status.reason
+    message, file, reason, end = status.message, status.file, status.reason, status.end
     content: dict[str, Any] = {
         "Status": str(status.status),
         "FileName": status.fileName or (file.fileName if file else ""),
         "LFN": file.lfn if file else None,
         "Type": status.typeName,
-        "Block": file.block if file else None,
+        "Block": file.block if file else end.block if end else None,
     }
+    if end is not None:
+        content["FileCount"] = end.fileCount
     if reason is not None:
         detail = status.detail[:_MAX_DETAIL_CHARS]
         content |= {"Reason": str(reason), "Sentence": reason.sentence, "Detail": detail, "Remedy": reason.remedy}

@@ -64,13 +64,25 @@ class TransformationTransfers:
         transformationID = int(found["TransformationID"])
         wanted = self._parameters(block, targetSE)
         self._checkOwnership(name, found, wanted)
-        self._completeMetaQuery(transformationID, name, block)
+        if block.isWholeDirectory:
+            self._completeMetaQuery(transformationID, name, block)
+        else:
+            self.forgetQueries([transformationID])
         for parameter, value in wanted.items():
             if str(found.get(parameter, "")) != value:
                 self._set(transformationID, parameter, value)
         if found["Status"] == "New":  # last, so that a transformation that is not New lacks nothing
             self._set(transformationID, "Status", "Active")
         return transformationID
+
+    def forgetQueries(self, transformationIDs: Sequence[int]) -> None:
+        """Take away the metadata queries, by which the stock InputDataAgent would attach files of other blocks."""
+        for transformationID in transformationIDs:
+            result = self._client.getTransformationMetaQuery(transformationID, "Input")
+            if cmpError(result, errno.ENOENT):
+                continue
+            if valueOrRaise(result, COMPONENT):
+                valueOrRaise(self._client.deleteTransformationMetaQuery(transformationID, "Input"), COMPONENT)
 
     def attachFiles(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> BulkResult:
         """Attach files to each of the transformations; those that are attached already stay as they are.
@@ -109,12 +121,13 @@ class TransformationTransfers:
 
     def _create(self, block: Block, targetSE: str, name: str) -> int:
         description = f"{block.typeName} block {block.name} to {targetSE}"
+        origin = f"late files of {block.parent}" if block.parent else f"from {block.directory}"
         return int(
             valueOrRaise(
                 self._client.addTransformation(
                     name,
                     description,
-                    f"{description}, from {block.directory}; made by the receiver of {block.typeName}",
+                    f"{description}, {origin}; made by the receiver of {block.typeName}",
                     TRANSFORMATION_TYPE,
                     self._plugin,
                     "Automatic",
@@ -124,7 +137,7 @@ class TransformationTransfers:
                     body="",  # an empty body is a ReplicateAndRegister to the task's target
                     addFiles=False,
                     # lets the stock InputDataAgent find what was not attached here
-                    inputMetaQuery=block.metadata,
+                    inputMetaQuery=block.metadata if block.isWholeDirectory else None,
                 ),
                 COMPONENT,
             )

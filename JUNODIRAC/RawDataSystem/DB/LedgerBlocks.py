@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.JournalEntry import JournalEntry
 from JUNODIRAC.Core.Logic.Ports import DirectoryTaken
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
-from JUNODIRAC.RawDataSystem.DB.LedgerDirectories import BLOCK_KNOWN, BLOCK_OPEN, LedgerDirectories
+from JUNODIRAC.RawDataSystem.DB.LedgerDirectories import BLOCK_KNOWN, BLOCK_OPEN
+from JUNODIRAC.RawDataSystem.DB.LedgerLateFiles import LedgerLateFiles
 
 
 class LedgerMismatch(DirectoryTaken):
@@ -24,18 +26,21 @@ class LedgerMismatch(DirectoryTaken):
         )
 
 
-class LedgerBlocks(LedgerDirectories):
+class LedgerBlocks(LedgerLateFiles):
     """Blocks and journal."""
 
     def findBlock(self, typeName: str, name: str) -> Block | None:
         """See :meth:`Ports.Ledger.findBlock`. A block of which only files are known, but that was never opened, is None."""
-        sql = "SELECT BlockID, Directory FROM Blocks WHERE Type = %s AND Block = %s AND State <> %s"
+        sql = (
+            "SELECT b.BlockID, b.Directory, b.State, p.Block, EXISTS (SELECT 1 FROM Blocks c WHERE c.ParentID = b.BlockID)"
+            " FROM Blocks b LEFT JOIN Blocks p ON p.BlockID = b.ParentID WHERE b.Type = %s AND b.Block = %s AND b.State <> %s"
+        )
         found = self.select(sql, (typeName, name, BLOCK_KNOWN))
         if not found:
             return None
-        blockID, directory = found[0]
+        blockID, directory, state, parent, hasFollowUps = found[0]
         transfers = dict(self.select("SELECT SE, TransformationID FROM BlockTransfers WHERE BlockID = %s", (blockID,)))
-        return Block(typeName, name, directory, transfers)
+        return Block(typeName, name, directory or "", transfers, BlockState(state), parent or "", bool(hasFollowUps))
 
     def recordBlock(self, block: Block) -> None:
         """See :meth:`Ports.Ledger.recordBlock`.
@@ -43,17 +48,18 @@ class LedgerBlocks(LedgerDirectories):
         :raises LedgerMismatch: when the ledger has this block with another directory, or the other way round
         """
         key = (block.typeName, block.name)
-        blockID = self._ensureBlocks([key])[key]
+        blockID = self._ensureFollowUp(*key, block.parent) if block.parent else self._ensureBlocks([key])[key]
+        directory = block.directory or None
         now = datetime.now(UTC)
         transfers = [(blockID, se, transformationID, now) for se, transformationID in block.transfers.items()]
 
         def work(conn: Any) -> None:
             found = self.select("SELECT BlockID, Directory FROM Blocks WHERE BlockID = %s OR Directory = %s FOR UPDATE",
-                                (blockID, block.directory), conn)  # fmt: skip
-            if any(row not in ((blockID, None), (blockID, block.directory)) for row in found):
+                                (blockID, directory), conn)  # fmt: skip
+            if any(row not in ((blockID, None), (blockID, directory)) for row in found):
                 raise LedgerMismatch(block.typeName, block.name, block.directory)
             sql = "UPDATE Blocks SET State = %s, OpenedTime = %s, Directory = %s WHERE BlockID = %s AND State = %s"
-            self.execute(sql, (BLOCK_OPEN, now, block.directory, blockID, BLOCK_KNOWN), conn)
+            self.execute(sql, (BLOCK_OPEN, now, directory, blockID, BLOCK_KNOWN), conn)
             columns = ("BlockID", "SE", "TransformationID", "CreatedTime")
             self.upsert("BlockTransfers", columns, transfers, ["TransformationID = VALUES(TransformationID)"], conn)
 

@@ -12,7 +12,7 @@ from JUNODIRAC.Core.Domain.FileState import OPEN_TO_ANNOUNCEMENTS, FileState, Il
 from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Logic.Ports import LedgerEntry
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
-from JUNODIRAC.RawDataSystem.DB.LedgerDirectories import LedgerDirectories
+from JUNODIRAC.RawDataSystem.DB.LedgerLateFiles import LedgerLateFiles
 
 # A row of which the name differs in case is another file's: it is never taken for the one that is written.
 _SAME_NAME = "BINARY FileName = BINARY VALUES(FileName)"
@@ -28,7 +28,7 @@ def takeUp(columns: Iterable[str], states: Iterable[FileState | None]) -> list[s
     return [f"{column} = IF(State IN ({old}) AND {_SAME_NAME}, VALUES({column}), {column})" for column in (*values, "State")]
 
 
-class LedgerFiles(LedgerDirectories):
+class LedgerFiles(LedgerLateFiles):
     """Every change of a file's state has the old state in its condition, so that several receivers may write at once."""
 
     def findFiles(self, files: Sequence[RawFile]) -> dict[str, LedgerEntry]:
@@ -41,13 +41,16 @@ class LedgerFiles(LedgerDirectories):
                 asked[name.lower()].append(name)
             for chunk in rows.chunks(names):
                 sql = (
-                    f"SELECT FileName, {', '.join(rows.ENTRY_COLUMNS)} FROM Files FORCE INDEX (DirectoryFile)"
-                    f" WHERE DirectoryID = %s AND FileName IN ({rows.placeholders(len(chunk))})"
+                    f"SELECT f.FileName, b.Block, {', '.join(f'f.{column}' for column in rows.ENTRY_COLUMNS)}"
+                    " FROM Files f FORCE INDEX (DirectoryFile) LEFT JOIN LateFiles l ON l.FileID = f.FileID"
+                    " LEFT JOIN Blocks b ON b.BlockID = l.BlockID"
+                    f" WHERE f.DirectoryID = %s AND f.FileName IN ({rows.placeholders(len(chunk))})"
                 )
-                for fileName, *values in self.select(sql, (directoryID, *chunk)):
+                for fileName, followUp, *values in self.select(sql, (directoryID, *chunk)):
                     for name in asked[fileName.lower()]:
                         file = byLFN[f"{directory}/{name}"]
-                        found[file.lfn] = rows.entryOf(file if name == fileName else replace(file, fileName=fileName), values)
+                        own = file if name == fileName else replace(file, fileName=fileName)
+                        found[file.lfn] = rows.entryOf(own, values, followUp or "")
         return found
 
     def recordAnnounced(self, entries: Sequence[LedgerEntry]) -> None:
@@ -65,10 +68,14 @@ class LedgerFiles(LedgerDirectories):
         self._noteFiles(files, directoryIDs, now)
         values = [rows.announcedRow(directoryIDs[entry.file.directory], entry, now) for entry in entries]
         updates = takeUp(rows.ANNOUNCED_COLUMNS, OPEN_TO_ANNOUNCEMENTS)
+        followUpIDs = self._ensureFollowUps(entries)
 
         def work(conn: Any) -> None:
-            if self.upsert("Files", rows.ANNOUNCED_COLUMNS, values, updates, conn):
-                self._closeAnswered({entry.file.lfn: entry for entry in entries}, directoryIDs, now, conn)
+            isTakenUp = bool(self.upsert("Files", rows.ANNOUNCED_COLUMNS, values, updates, conn))
+            if isTakenUp or followUpIDs:
+                fileIDs = self._writtenRows(entries, directoryIDs, conn)
+                self._closeAnswered(list(fileIDs), now, conn)
+                self._assignBlocks(fileIDs, followUpIDs, conn)
 
         self.inTransaction(work)
 
@@ -121,15 +128,17 @@ class LedgerFiles(LedgerDirectories):
             if states.get(name) is not FileState.REGISTERED:
                 checkTransition(f"{directory}/{name}", states.get(name), FileState.REGISTERED)
 
-    def _closeAnswered(
-        self, entries: Mapping[str, LedgerEntry], directoryIDs: Mapping[str, int], now: datetime, conn: Any
-    ) -> None:
-        """Open quarantine records of the files whose rows stand for these announcements now become Retried.
+    def _writtenRows(self, entries: Sequence[LedgerEntry], directoryIDs: Mapping[str, int], conn: Any) -> dict[int, LedgerEntry]:
+        """The rows, by id, that stand for these announcements now."""
+        byLFN = {entry.file.lfn: entry for entry in entries}
+        positions = self._filePositions(byLFN, directoryIDs, conn)
+        return {fileID: byLFN[lfn] for lfn, (fileID, position) in positions.items() if position == byLFN[lfn].position}
+
+    def _closeAnswered(self, fileIDs: Sequence[int], now: datetime, conn: Any) -> None:
+        """Open quarantine records of files that were announced again become Retried.
 
         A Conflict asks a person which of two contents is right; that the file is announced again does not answer it.
         """
-        positions = self._filePositions(entries, directoryIDs, conn)
-        fileIDs = [fileID for lfn, (fileID, position) in positions.items() if position == entries[lfn].position]
         for chunk in rows.chunks(fileIDs):
             sql = (
                 "UPDATE Quarantine q JOIN Files f ON f.FileID = q.FileID SET q.State = 'Retried', q.ClosedTime = %s,"

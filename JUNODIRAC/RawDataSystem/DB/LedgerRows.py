@@ -159,6 +159,17 @@ def offsetsByPartition(positions: Iterable[Position]) -> dict[tuple[str, int], l
     return offsets
 
 
+def positionText(position: Position) -> str:
+    """A message in one column: topic/partition/offset."""
+    return "/".join(map(str, position))
+
+
+def positionOf(written: str) -> Position | None:
+    """The message that :func:`positionText` wrote; None for anything else, for example a user's name."""
+    topic, *numbers = written.rsplit("/", 2)
+    return (topic, int(numbers[0]), int(numbers[1])) if len(numbers) == 2 and all(map(str.isdigit, numbers)) else None
+
+
 def announcedRow(directoryID: int, entry: LedgerEntry, now: datetime) -> tuple[Any, ...]:
     """Values of ANNOUNCED_COLUMNS for a file in state Announced."""
     extra = json.dumps(dict(entry.extra), ensure_ascii=True) if entry.extra else None
@@ -239,8 +250,8 @@ def fieldsOf(values: Sequence[Any]) -> dict[str, str]:
     return {column: str(value) for column, value in zip(FIELD_COLUMNS, values, strict=True) if value is not None}
 
 
-def entryOf(file: RawFile, row: Sequence[Any]) -> LedgerEntry:
-    """The entry of a file from the values of ENTRY_COLUMNS."""
+def entryOf(file: RawFile, row: Sequence[Any], followUp: str = "") -> LedgerEntry:
+    """The entry of a file from the values of ENTRY_COLUMNS, and the follow-up block that has it."""
     state, checksum, sizeBytes, eventCount, topic, partition, offset, extra, announced, registered, quarantined = row
     return LedgerEntry(
         file=file,
@@ -252,6 +263,7 @@ def entryOf(file: RawFile, row: Sequence[Any]) -> LedgerEntry:
         partition=partition,
         offset=offset,
         extra=json.loads(extra) if extra else {},
+        followUp=followUp,
         announcedTime=utc(announced),
         registeredTime=utc(registered),
         quarantinedTime=utc(quarantined),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.FileState import OPEN_TO_ANNOUNCEMENTS, FileState, checkTransition
 from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Domain.Reason import Reason
@@ -20,6 +21,7 @@ from JUNODIRAC.Core.Logic.Ports import (
     BulkResult,
     CatalogueFile,
     DirectoryTaken,
+    Expected,
     IngestCounts,
     LedgerEntry,
     Message,
@@ -67,6 +69,11 @@ def announcement(sequence: int = 1, day: str = "0302", **fields: object) -> dict
         **fields,
     }
     return {name: value for name, value in content.items() if value is not None}
+
+
+def end_of_block(count: object = 3, block: object = "20230302", **fields: object) -> dict[str, object]:
+    """An end-of-block announcement."""
+    return {"EndOfBlock": block, "FileCount": count, **fields}
 
 
 def messages_of(contents: Iterable[object], start: int = 0) -> list[Message]:
@@ -134,6 +141,10 @@ class FakeLedger:
         self.quarantine_states: dict[Position, str] = {}
         self.waiting: dict[Position, WaitingMessage] = {}
         self.blocks: dict[tuple[str, str], Block] = {}
+        # parents by follow-up block, oldest first, and who made which block go back to work
+        self.parents: dict[tuple[str, str], str] = {}
+        self.taken_back: list[tuple[str, str]] = []
+        self.expected: dict[tuple[str, str], Expected] = {}
         self.directories: dict[str, tuple[str, str]] = {}
         self.held: list[tuple[str, str]] = []
         self.counts: list[IngestCounts] = []
@@ -173,6 +184,8 @@ class FakeLedger:
                 demand(entry.state == FileState.ANNOUNCED)
                 old = self.rows_by_key.get(key_of(entry.file.lfn))
                 if (old.state if old else None) in OPEN_TO_ANNOUNCEMENTS:
+                    if entry.followUp:
+                        self.parents.setdefault((entry.file.typeName, entry.followUp), entry.file.block)
                     self._write(entry)
                     self._close_quarantines(entry.file.lfn)
 
@@ -200,7 +213,8 @@ class FakeLedger:
                 self.waiting[position] = replace(item, since=before.since) if before else item
                 old = self.rows_by_key.get(key_of(item.file.lfn))
                 if old is None or old.state != FileState.REGISTERED:
-                    self._write(LedgerEntry(item.file, FileState.WAITING, item.checksum, item.sizeBytes, None, *position))
+                    entry = LedgerEntry(item.file, FileState.WAITING, item.checksum, item.sizeBytes, None, *position)
+                    self._write(replace(entry, followUp=old.followUp if old else ""))
 
     def dueWaiting(self, topic: str, partitions: Sequence[int], now: datetime, limit: int) -> list[WaitingMessage]:
         due = [
@@ -255,13 +269,47 @@ class FakeLedger:
 
     def findBlock(self, typeName: str, name: str) -> Block | None:
         with self.steps.call("findBlock"):
-            return self.blocks.get((typeName, name))
+            block = self.blocks.get((typeName, name))
+            return replace(block, hasFollowUps=(typeName, name) in self._have_follow_ups()) if block else None
+
+    def _have_follow_ups(self) -> set[tuple[str, str]]:
+        return {(typeName, parent) for (typeName, _), parent in self.parents.items()}
+
+    def findFollowUp(self, typeName: str, parent: str) -> Block | None:
+        with self.steps.call("findFollowUp"):
+            names = [key for key, itsParent in self.parents.items() if (key[0], itsParent) == (typeName, parent)]
+            if not names:
+                return None
+            known = self.blocks.get(names[-1])
+            return Block(*names[-1], "", state=known.state if known else BlockState.KNOWN, parent=parent)
 
     def recordBlock(self, block: Block) -> None:
         with self.steps.call("recordBlock"):
-            old = self.blocks.get((block.typeName, block.name))
+            key = (block.typeName, block.name)
+            demand(bool(block.parent) != bool(block.directory))
+            demand(self.parents.get(key, "") == block.parent)
+            old = self.blocks.get(key)
             transfers = {**(old.transfers if old else {}), **block.transfers}
-            self.blocks[block.typeName, block.name] = replace(block, transfers=transfers)
+            state = old.state if old else BlockState.OPEN
+            self.blocks[key] = Block(*key, block.directory, transfers, state, block.parent)
+
+    def takeBack(self, typeName: str, name: str, reason: str) -> None:
+        with self.steps.call("takeBack"):
+            block = self.blocks[typeName, name]
+            if block.state in (BlockState.REPLICATED, BlockState.VALIDATED, BlockState.DONE):
+                self.blocks[typeName, name] = replace(block, state=BlockState.CLOSED)
+                self.taken_back.append((name, reason))
+
+    def recordExpected(self, typeName: str, name: str, fileCount: int, position: Position) -> Expected:
+        with self.steps.call("recordExpected"):
+            demand((typeName, name) in self.held)
+            return self.expected.setdefault((typeName, name), Expected(fileCount, position))
+
+    def move_block(self, name: str, state: BlockState) -> None:
+        """The block agent, or a person, changes the state of a block, if there is one of this name."""
+        block = self.blocks.get(("Raw", name))
+        if block is not None:
+            self.blocks["Raw", name] = replace(block, state=state)
 
     def close(self, lfn: str, state: FileState) -> None:
         """A person waives or drops a file."""
@@ -311,6 +359,7 @@ class FakeCatalogue:
     def openBlock(self, block: Block) -> None:
         with self.steps.call("openBlock"):
             demand((block.typeName, block.name) in self.ledger.held)
+            demand(not block.parent, "the directory has the metadata of the parent")
             demand(self.metadata.get(block.directory, block.metadata) == block.metadata)
             self.metadata[block.directory] = block.metadata
 
@@ -342,6 +391,7 @@ class FakeTransformations:
         self.steps = steps
         self.names: list[str] = []
         self.files: dict[int, dict[str, None]] = {}
+        self.queries: dict[int, dict[str, str]] = {}
         self.refused: set[str] = set()
 
     def openTransfer(self, block: Block, targetSE: str, name: str) -> int:
@@ -349,7 +399,24 @@ class FakeTransformations:
             if name not in self.names:
                 self.names.append(name)
                 self.files[self.names.index(name)] = {}
-            return self.names.index(name)
+            number = self.names.index(name)
+            self.queries.pop(number, None)
+            if block.isWholeDirectory:
+                self.queries[number] = block.metadata
+            return number
+
+    def forgetQueries(self, transformationIDs: Sequence[int]) -> None:
+        demand(transformationIDs)
+        with self.steps.call("forgetQueries"):
+            for number in transformationIDs:
+                self.queries.pop(number, None)
+
+    def pull(self, catalogue: FakeCatalogue) -> None:
+        """The stock InputDataAgent attaches what the metadata queries find."""
+        for number, query in self.queries.items():
+            for directory, metadata in catalogue.metadata.items():
+                if metadata == query:
+                    self.files[number] |= {lfn: None for lfn in catalogue.files if lfn.startswith(f"{directory}/")}
 
     def attachFiles(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> BulkResult:
         demand(lfns)
@@ -444,7 +511,10 @@ class World:
         return self.receiver().run([], self.now, self.due(limit))
 
     def check_truth(self, messages: Iterable[Message]) -> None:
-        """Each message has one end, the ledger knows it, and the last status message says it."""
+        """Each message has one end, the ledger knows it, and the last status message says it.
+
+        Each registered file is in the transfers of its block, and in no others.
+        """
         last = self.announcer.last()
         registered = {lfn for lfn, row in self.ledger.rows.items() if row.state == FileState.REGISTERED}
         for message in messages:
@@ -454,6 +524,9 @@ class World:
             assert (position in self.ledger.waiting) == (status == "")
             if status == "Quarantined":
                 assert position in self.ledger.quarantine
+            elif status and self.announcer.said[position][-1].end is not None:
+                end = self.announcer.said[position][-1].end
+                assert self.ledger.expected["Raw", end.block].fileCount == end.fileCount
             elif status:
                 file = self.announcer.said[position][-1].file
                 assert file is not None
@@ -462,8 +535,9 @@ class World:
         attached = [set(self.transformations.files[number]) for number in range(len(self.transformations.names))]
         for lfn in registered:
             assert lfn in self.catalogue.files
-            block = self.ledger.blocks["Raw", self.ledger.rows[lfn].file.block]
-            assert all(lfn in attached[number] for number in block.transfers.values())
+            row = self.ledger.rows[lfn]
+            block = self.ledger.blocks["Raw", row.followUp or row.file.block]
+            assert {number for number, files in enumerate(attached) if lfn in files} == set(block.transfers.values())
 
     def due(self, limit: int = 1000) -> list[WaitingMessage]:
         return self.ledger.dueWaiting("juno.raw", [0], self.now, limit)
@@ -494,9 +568,17 @@ class World:
             },
             "waiting": {position: (item.reason, item.since) for position, item in self.ledger.waiting.items()},
             "blocks": {
-                key: (block.directory, {se: self.transformations.names[number] for se, number in block.transfers.items()})
+                key: (
+                    block.directory,
+                    {se: self.transformations.names[number] for se, number in block.transfers.items()},
+                    str(block.state),
+                    block.parent,
+                )
                 for key, block in self.ledger.blocks.items()
             },
+            "parents": dict(self.ledger.parents),
+            "expected": dict(self.ledger.expected),
+            "queries": {self.transformations.names[number]: query for number, query in self.transformations.queries.items()},
             "metadata": dict(self.catalogue.metadata),
             "catalogue": dict(self.catalogue.files),
             "transfers": {

@@ -134,7 +134,7 @@ def test_a_bad_announcement_never_takes_away_a_registered_file() -> None:
 def test_a_conflict_does_not_stop_the_announced_file_that_a_crash_left_behind() -> None:
     world = World()
     good = messages_of([announcement(1)])
-    world.steps.kill_at = 7  # after the row was written
+    world.steps.kill_at = 9  # after the row was written
     with pytest.raises(Killed):
         world.run(good)
     assert world.ledger.rows[lfn(1)].state == FileState.ANNOUNCED

@@ -29,7 +29,14 @@ def test_any_bytes_end_in_exactly_one_state_and_the_next_message_is_registered(p
     batch = messages_of([*payloads, json.dumps(good).encode()])
     receiver = world.receiver()
     summary = receiver.run(batch, world.now)
-    ends = (summary.registered, summary.duplicates, summary.repeated, summary.waiting, len(summary.quarantinedMessages))
+    ends = (
+        summary.registered,
+        summary.duplicates,
+        summary.repeated,
+        summary.waiting,
+        len(summary.quarantinedMessages),
+        len(summary.blockEnds),
+    )
     assert sum(ends) == summary.messages == len(batch)
     assert lfn_of(77) in summary.registeredFiles
     assert Reason.INTERNAL_ERROR not in summary.quarantined

@@ -106,7 +106,7 @@ def test_what_a_crash_left_behind_after_its_checks_is_not_asked_for_again() -> N
     world = checked()
     world.store(announcement(1))
     message = messages_of([announcement(1)])
-    world.steps.kill_at = 9  # after the row was written
+    world.steps.kill_at = 11  # after the row was written
     with pytest.raises(Killed):
         world.run(message)
     assert world.ledger.rows[lfn(1)].state == FileState.ANNOUNCED
