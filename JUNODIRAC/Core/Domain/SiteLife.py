@@ -9,21 +9,9 @@ from datetime import datetime, timedelta
 from JUNODIRAC.Core.Domain.BlockClosing import LifePolicy
 from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.LivingBlock import LivingSite
+from JUNODIRAC.Core.Domain.Validation import Validation, Verdict
 
 _PROVED = (BlockState.REPLICATED, BlockState.VALIDATED, BlockState.DONE)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The newest validation of a block at a site that could say whether all is right; incomplete ones are none.
-
-    :param summary: what it found, in words
-    """
-
-    isGood: bool
-    startedTime: datetime
-    endedTime: datetime
-    summary: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +23,7 @@ class SiteFacts:
     :param givenUp: files that the repair gave up, by class of error
     :param activeRepairs: files that are being repaired
     :param lastRepair: when the repair last did something there
+    :param validation: the newest one that could say whether all is right
     """
 
     doneFiles: int | None = None
@@ -43,7 +32,7 @@ class SiteFacts:
     givenUp: Mapping[str, int] = field(default_factory=dict)
     activeRepairs: int = 0
     lastRepair: datetime | None = None
-    verdict: Verdict | None = None
+    validation: Validation | None = None
 
 
 def decideSite(
@@ -72,8 +61,8 @@ def _closed(site: LivingSite, registeredFiles: int, facts: SiteFacts) -> tuple[B
     done, unfinished = facts.doneFiles, facts.unfinishedFiles
     if done is None or unfinished is None or done < registeredFiles or unfinished:
         return site.state, ""
-    verdict = _validVerdict(site, facts)
-    if verdict is not None and not verdict.isGood and (facts.activeRepairs or _openFinding(site, facts)):
+    found = _validOne(site, facts)
+    if found is not None and found.verdict is not Verdict.GOOD and (facts.activeRepairs or _openFinding(site, facts)):
         return site.state, ""  # what was found wrong is still there
     return BlockState.REPLICATED, f"all {registeredFiles} files have a replica"
 
@@ -82,15 +71,15 @@ def _afterReplication(site: LivingSite, registeredFiles: int, facts: SiteFacts, 
     done = site.doneFiles if facts.doneFiles is None else facts.doneFiles
     if done < registeredFiles:
         return BlockState.CLOSED, f"{registeredFiles} files are registered, and {done} have a replica"
-    verdict = _validVerdict(site, facts)
-    if verdict is None:
+    found = _validOne(site, facts)
+    if found is None:
         return site.state, ""
-    if not verdict.isGood:
-        return BlockState.CLOSED, f"the validation found differences: {verdict.summary}"
+    if found.verdict is not Verdict.GOOD:
+        return BlockState.CLOSED, f"the validation found differences: {found.summary}"
     if site.state is BlockState.REPLICATED:
-        return BlockState.VALIDATED, f"ledger, catalogue and storage are the same: {verdict.summary}"
-    if site.state is BlockState.VALIDATED and _isSecondLook(site, verdict, policy):
-        return BlockState.DONE, f"so they were at the second look: {verdict.summary}"
+        return BlockState.VALIDATED, f"ledger, catalogue and storage are the same: {found.summary}"
+    if site.state is BlockState.VALIDATED and _isSecondLook(site, found, policy):
+        return BlockState.DONE, f"so they were at the second look: {found.summary}"
     return site.state, ""
 
 
@@ -100,31 +89,31 @@ def _problem(site: LivingSite, facts: SiteFacts, policy: LifePolicy, now: dateti
         count = sum(facts.givenUp.values())
         classes = ", ".join(f"{name or 'Unknown'} {number}" for name, number in sorted(facts.givenUp.items()))
         return f"GivenUpFiles: {count} file(s) do not get there by themselves ({classes}); see dirac-juno-why"
-    verdict = _openFinding(site, facts)
-    if verdict is None or facts.activeRepairs:
+    found = _openFinding(site, facts)
+    if found is None or facts.activeRepairs:
         return ""
-    if now < verdict.endedTime + timedelta(seconds=policy.patienceSeconds):
+    if now < found.endedTime + timedelta(seconds=policy.patienceSeconds):
         return ""
-    return f"ValidationBad: nothing repairs what the validation found: {verdict.summary}; see dirac-juno-block report"
+    return f"ValidationBad: nothing repairs what the validation found: {found.summary}; see dirac-juno-block report"
 
 
-def _openFinding(site: LivingSite, facts: SiteFacts) -> Verdict | None:
+def _openFinding(site: LivingSite, facts: SiteFacts) -> Validation | None:
     """A bad validation that brought the site back, and after which nothing was repaired yet."""
-    verdict = _validVerdict(site, facts)
-    if verdict is None or verdict.isGood:
+    found = _validOne(site, facts)
+    if found is None or found.verdict is Verdict.GOOD:
         return None
-    return None if facts.lastRepair is not None and facts.lastRepair > verdict.endedTime else verdict
+    return None if facts.lastRepair is not None and facts.lastRepair > found.endedTime else found
 
 
-def _validVerdict(site: LivingSite, facts: SiteFacts) -> Verdict | None:
-    """The newest verdict, if it is about the copies that the site was last found to have."""
-    verdict = facts.verdict
-    if verdict is None or site.replicatedTime is None or verdict.startedTime < site.replicatedTime:
+def _validOne(site: LivingSite, facts: SiteFacts) -> Validation | None:
+    """The newest validation, if it is about the copies that the site was last found to have."""
+    found = facts.validation
+    if found is None or site.replicatedTime is None or found.startedTime < site.replicatedTime:
         return None
-    return verdict
+    return found
 
 
-def _isSecondLook(site: LivingSite, verdict: Verdict, policy: LifePolicy) -> bool:
+def _isSecondLook(site: LivingSite, found: Validation, policy: LifePolicy) -> bool:
     if site.validatedTime is None:
         return False
-    return verdict.startedTime >= site.validatedTime + timedelta(seconds=policy.secondLookSeconds)
+    return found.startedTime >= site.validatedTime + timedelta(seconds=policy.secondLookSeconds)

@@ -94,18 +94,22 @@ class LedgerValidations(LedgerConnection):
 
         return self.inTransaction(work)
 
-    def newestValidations(self, blockIDs: Sequence[int], withNames: bool = False) -> dict[tuple[int, str], Validation]:
+    def newestValidations(
+        self, blockIDs: Sequence[int], withNames: bool = False, conclusiveOnly: bool = False
+    ) -> dict[tuple[int, str], Validation]:
         """The validation that was begun last, of each of these blocks at each site, by block id and SE.
 
         :param withNames: also the names of the files that differ, of which there may be many thousands
+        :param conclusiveOnly: as if there were no incomplete ones
         """
+        verdict = f" AND Verdict <> '{Verdict.INCOMPLETE}'" if conclusiveOnly else ""
         found: dict[tuple[int, str], Validation] = {}
         wanted = ("ValidationID", *(_COLUMNS if withNames else _COLUMNS[:-1]))
         columns = ", ".join(f"v.{column}" for column in wanted)
         for chunk in rows.chunks(blockIDs):
             sql = (
                 f"SELECT {columns} FROM (SELECT BlockID, SE, MAX(StartedTime) AS StartedTime FROM Validations"
-                f" WHERE BlockID IN ({rows.placeholders(len(chunk))}) GROUP BY BlockID, SE) AS newest"
+                f" WHERE BlockID IN ({rows.placeholders(len(chunk))}){verdict} GROUP BY BlockID, SE) AS newest"
                 " JOIN Validations v ON v.BlockID = newest.BlockID AND v.SE = newest.SE AND v.StartedTime = newest.StartedTime"
                 " ORDER BY v.ValidationID"
             )

@@ -15,7 +15,8 @@ from JUNODIRAC.Core.Domain.BlockLife import BlockFacts, Decision, decideBlock, w
 from JUNODIRAC.Core.Domain.BlockState import TRANSITIONS, BlockState
 from JUNODIRAC.Core.Domain.LateFiles import CloseBy
 from JUNODIRAC.Core.Domain.LivingBlock import LivingBlock, LivingSite
-from JUNODIRAC.Core.Domain.SiteLife import SiteFacts, Verdict
+from JUNODIRAC.Core.Domain.SiteLife import SiteFacts
+from JUNODIRAC.Core.Domain.Validation import Difference, Look, Validation, Verdict
 
 pytestmark = pytest.mark.unit
 
@@ -59,8 +60,9 @@ def makeFacts(counts: FileCounts | None = None, **changes) -> BlockFacts:
     return BlockFacts(counts if counts is not None else FileCounts(registered=10), **changes)
 
 
-def verdict(isGood: bool, started: datetime, summary: str = "10 files") -> Verdict:
-    return Verdict(isGood, started, started + timedelta(minutes=1), summary)
+def validation(isGood: bool, started: datetime, kind: Difference = Difference.MISSING) -> Validation:
+    verdict, counts = (Verdict.GOOD, {}) if isGood else (Verdict.BAD, {kind: 1})
+    return Validation(1, "A", Look.ASKED, "a", started, started + timedelta(minutes=1), verdict, 10, 10, 9, counts)
 
 
 def applied(block: LivingBlock, decision: Decision, now: datetime = NOW) -> LivingBlock:
@@ -92,7 +94,7 @@ def applied(block: LivingBlock, decision: Decision, now: datetime = NOW) -> Livi
 moments = st.integers(-30, 0).map(lambda hours: NOW + hours * HOUR)
 maybeMoments = st.none() | moments
 smallNumbers = st.sampled_from([0, 1, 10])
-verdicts = st.none() | st.builds(verdict, st.booleans(), moments)
+validations = st.none() | st.builds(validation, st.booleans(), moments)
 siteFacts = st.builds(
     SiteFacts,
     doneFiles=st.none() | smallNumbers,
@@ -100,7 +102,7 @@ siteFacts = st.builds(
     givenUp=st.sampled_from([{}, {"Permission": 2}]),
     activeRepairs=st.sampled_from([0, 1]),
     lastRepair=maybeMoments,
-    verdict=verdicts,
+    validation=validations,
 )
 states = st.sampled_from([OPEN, CLOSED, REPLICATED, VALIDATED, DONE, PROBLEM])
 livingSites = st.builds(
@@ -173,8 +175,8 @@ def test_a_site_is_replicated_anew_only_with_all_replicas_and_validated_or_done_
             assert known.doneFiles >= facts.counts.registered
             assert known.unfinishedFiles == 0
         if step.se and step.new in (VALIDATED, DONE):
-            assert known.verdict is not None
-            assert known.verdict.isGood
+            assert known.validation is not None
+            assert known.validation.verdict is Verdict.GOOD
 
 
 @settings(max_examples=300, deadline=None)
@@ -277,12 +279,12 @@ def test_an_undisturbed_block_goes_from_open_to_done_and_each_stage_has_its_time
     known = makeFacts(sites={"A": ALL_THERE})
     block = applied(block, decideBlock(block, known, POLICY, NOW + HOUR), NOW + HOUR)
     assert (block.state, block.sites[0].state) == (REPLICATED, REPLICATED)
-    first = replace(ALL_THERE, verdict=verdict(True, NOW + HOUR))
+    first = replace(ALL_THERE, validation=validation(True, NOW + HOUR))
     block = applied(block, decideBlock(block, makeFacts(sites={"A": first}), POLICY, NOW + 2 * HOUR), NOW + 2 * HOUR)
     assert (block.state, block.sites[0].state) == (VALIDATED, VALIDATED)
-    early = makeFacts(sites={"A": replace(ALL_THERE, verdict=verdict(True, NOW + 3 * HOUR))})
+    early = makeFacts(sites={"A": replace(ALL_THERE, validation=validation(True, NOW + 3 * HOUR))})
     assert decideBlock(block, early, POLICY, NOW + 3 * HOUR) == Decision()
-    second = makeFacts(sites={"A": replace(ALL_THERE, verdict=verdict(True, NOW + 4 * HOUR))})
+    second = makeFacts(sites={"A": replace(ALL_THERE, validation=validation(True, NOW + 4 * HOUR))})
     block = applied(block, decideBlock(block, second, POLICY, NOW + 5 * HOUR), NOW + 5 * HOUR)
     assert (block.state, block.sites[0].state) == (DONE, DONE)
     assert (block.closedTime, block.replicatedTime, block.validatedTime, block.doneTime) == (
@@ -292,7 +294,7 @@ def test_an_undisturbed_block_goes_from_open_to_done_and_each_stage_has_its_time
 
 def test_a_block_waits_for_its_slowest_site_and_the_others_go_on():
     block = makeBlock(CLOSED, makeSite(CLOSED, "A"), makeSite(CLOSED, "B"))
-    known = {"A": replace(ALL_THERE, verdict=None), "B": SiteFacts(doneFiles=3, unfinishedFiles=7)}
+    known = {"A": replace(ALL_THERE, validation=None), "B": SiteFacts(doneFiles=3, unfinishedFiles=7)}
     after = applied(block, decideBlock(block, makeFacts(sites=known), POLICY, NOW))
     assert (after.state, [site.state for site in after.sites]) == (CLOSED, [REPLICATED, CLOSED])
 
@@ -300,19 +302,19 @@ def test_a_block_waits_for_its_slowest_site_and_the_others_go_on():
 @pytest.mark.parametrize("state", [REPLICATED, VALIDATED, DONE])
 def test_a_bad_validation_takes_a_site_back_and_the_block_goes_first(state):
     block = makeBlock(state, makeSite(state))
-    known = makeFacts(sites={"A": replace(ALL_THERE, verdict=verdict(False, NOW - HOUR, "1 missing"))})
+    known = makeFacts(sites={"A": replace(ALL_THERE, validation=validation(False, NOW - HOUR))})
     steps = decideBlock(block, known, POLICY, NOW - HOUR).steps
     assert [(step.se, step.new) for step in steps][:2] == [("", CLOSED), ("A", CLOSED)]
     assert "1 missing" in steps[1].reason
 
 
 def test_after_a_bad_validation_a_site_is_not_replicated_before_something_was_repaired():
-    bad = verdict(False, NOW - HOUR / 4, "1 wrong checksum")
+    bad = validation(False, NOW - HOUR / 4, Difference.WRONG_CHECKSUM)
     block = makeBlock(CLOSED, makeSite(CLOSED))
     repaired = NOW - timedelta(minutes=5)
 
     def state(**changes) -> BlockState:
-        known = makeFacts(sites={"A": replace(ALL_THERE, verdict=bad, **changes)})
+        known = makeFacts(sites={"A": replace(ALL_THERE, validation=bad, **changes)})
         return applied(block, decideBlock(block, known, POLICY, NOW)).sites[0].state
 
     assert state() is CLOSED
@@ -322,15 +324,15 @@ def test_after_a_bad_validation_a_site_is_not_replicated_before_something_was_re
 
 
 def test_what_a_validation_found_and_nothing_repairs_is_a_problem_until_it_is_repaired_or_found_good():
-    bad = verdict(False, NOW - 2 * HOUR, "1 extra")
+    bad = validation(False, NOW - 2 * HOUR, Difference.EXTRA)
     block = makeBlock(CLOSED, makeSite(CLOSED))
-    known = makeFacts(sites={"A": replace(ALL_THERE, verdict=bad)})
+    known = makeFacts(sites={"A": replace(ALL_THERE, validation=bad)})
     after = applied(block, decideBlock(block, known, POLICY, NOW))
     assert (after.state, after.sites[0].state) == (PROBLEM, PROBLEM)
     assert after.sites[0].problem.startswith("ValidationBad: ")
     assert "A: ValidationBad: " in after.problem
-    for cure in ({"lastRepair": NOW}, {"verdict": verdict(True, NOW)}):
-        known = makeFacts(sites={"A": replace(ALL_THERE, **({"verdict": bad} | cure))})
+    for cure in ({"lastRepair": NOW}, {"validation": validation(True, NOW)}):
+        known = makeFacts(sites={"A": replace(ALL_THERE, **({"validation": bad} | cure))})
         cured = applied(after, decideBlock(after, known, POLICY, NOW))
         assert cured.state in (REPLICATED, VALIDATED)
 
