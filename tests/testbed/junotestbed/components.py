@@ -77,6 +77,7 @@ OWN = (
     agent("RawData", "RawReceiverAgent", module="DataReceiverAgent"),
     agent("RawData", "RTRawReceiverAgent", module="DataReceiverAgent"),
     agent("RawData", "IngestWatchAgent", PollingTime=10, MaxRetryDelay=30),
+    agent("RawData", "BlockValidationAgent", PollingTime=10, SecondsPerCycle=8, RetrySeconds=10, MaxRetrySeconds=30),
 )
 
 CONFIGURATION_SERVER = Component("service", "Configuration", "Server")
