@@ -14,34 +14,57 @@ from typing import Any
 from DIRAC.ConfigurationSystem.Client.Helpers.Registry import getVOMSAttributeForGroup
 from DIRAC.DataManagementSystem.Agent import FTS3Agent as diracModule
 
+from JUNODIRAC.DataManagementSystem.DB.FTS3DB import FTS3DB, DueTimes
 from JUNODIRAC.DataManagementSystem.private.TransferMemory import transferMemory
+from JUNODIRAC.RawDataSystem.Client.PromptPasses import PromptPasses
+from JUNODIRAC.RawDataSystem.Client.PromptTransport import usePromptTransport
 
 AGENT_NAME = "DataManagement/FTS3Agent"
 
-DEFAULT_MONITORING_DELAY_SECONDS = 0
 
+class FTS3Agent(PromptPasses, diracModule.FTS3Agent):
+    """DIRAC's agent with passes every few seconds, which meet only what is due (:class:`FTS3DB`).
 
-class FTS3Agent(diracModule.FTS3Agent):
-    """DIRAC's agent with two of its module's globals replaced, since its methods read them and take no arguments for them.
+    Two of its module's globals are replaced, since its methods read them and take no arguments for them:
 
-    - ``MONITORING_DELAY``: no job is looked at earlier than 10 minutes after its submission or the last look. With a
-      shorter delay no job is fetched twice in a cycle either: the loop computes its time limit once, before the first
-      batch.
+    - ``MONITORING_DELAY``: no job is looked at earlier than 10 minutes after its submission or the last look. FTS3DB knows
+      better. No job is fetched twice in a pass either: the loop computes its time limit once, before the first batch.
     - ``gProxyManager``: getFTS3Context asks for a VOMS proxy whatever the group, and fails with "No mapping defined" for a
       group without ``VOMSRole``. The rest of DIRAC asks for a plain proxy then.
     """
 
     def initialize(self) -> dict[str, Any]:
-        """Replace the proxy manager client, then initialize as DIRAC does."""
+        """Replace the proxy manager client and the database, otherwise initialize as DIRAC does."""
+        usePromptTransport()
+        diracModule.MONITORING_DELAY = 0
         if not isinstance(diracModule.gProxyManager, _ProxiesByGroup):
             diracModule.gProxyManager = _ProxiesByGroup(diracModule.gProxyManager)
-        return super().initialize()
+        result: dict[str, Any] = super().initialize()
+        # as many connections as DIRAC's own has, for its two pools of threads
+        self.fts3db = FTS3DB(pool_size=2 * self.maxNumberOfThreads)
+        return result
 
     def beginExecution(self) -> dict[str, Any]:
         """Read the configuration again before each cycle."""
-        delaySeconds = self.am_getOption("MonitoringDelay", DEFAULT_MONITORING_DELAY_SECONDS)
-        diracModule.MONITORING_DELAY = delaySeconds / 60  # the module counts in minutes
-        return super().beginExecution()
+        default = DueTimes()
+        self.fts3db.due = DueTimes(
+            monitoringDelay=self.am_getOption("MonitoringDelay", default.monitoringDelay),
+            maxMonitoringDelay=self.am_getOption("MaxMonitoringDelay", default.maxMonitoringDelay),
+            ageShare=self.am_getOption("MonitoringAgeShare", default.ageShare),
+            treatDelay=self.am_getOption("TreatDelay", default.treatDelay),
+        )
+        result: dict[str, Any] = super().beginExecution()
+        return result
+
+    def onePass(self, isFirst: bool) -> dict[str, Any]:
+        """DIRAC's whole cycle; later passes of a cycle leave out the search for what is stuck or may be deleted."""
+        if isFirst:
+            return super().onePass(isFirst)
+        monitored: dict[str, Any] = self.monitorJobsLoop()
+        if not monitored["OK"]:
+            return monitored
+        treated: dict[str, Any] = self.treatOperationsLoop()
+        return treated
 
     def _monitorJob(self, ftsJob: Any) -> tuple[Any, dict[str, Any]]:
         """Look at a job as DIRAC does; when it has ended, its link's record counts for the choice of later sources."""

@@ -15,20 +15,29 @@ from typing import Any
 from DIRAC.Core.Utilities.TimeUtilities import DiracTime
 from DIRAC.TransformationSystem.Agent.RequestTaskAgent import RequestTaskAgent as DiracRequestTaskAgent
 
+from JUNODIRAC.RawDataSystem.Client.PromptPasses import PromptPasses
+from JUNODIRAC.RawDataSystem.Client.PromptTransport import usePromptTransport
+
 AGENT_NAME = "Transformation/RequestTaskAgent"
 
 DEFAULT_MONITORING_DELAY_SECONDS = 0
 DEFAULT_RESERVED_SECONDS = 3600
 
 
-class RequestTaskAgent(DiracRequestTaskAgent):
-    """DIRAC's agent, with the age from which tasks and files are monitored as an option.
+class RequestTaskAgent(PromptPasses, DiracRequestTaskAgent):
+    """DIRAC's agent with passes every few seconds, and with the age from which tasks and files are monitored as an option.
 
     DIRAC's updateTaskStatus and updateFileStatus ask for entries that are older than 10 minutes, a number that is
     written into both. They ask through the client of their ``clients`` argument and use that time for nothing else, so
     they get a client that asks for a later time. The agent's third such query, of reserved tasks, has an option of its own:
     it repairs submissions that died half-way and must not meet one that is under way.
     """
+
+    def initialize(self) -> dict[str, Any]:
+        """Initialize as DIRAC does."""
+        usePromptTransport()
+        result: dict[str, Any] = super().initialize()
+        return result
 
     def updateTaskStatus(self, transDict: dict[str, Any], clients: dict[str, Any]) -> dict[str, Any]:
         """Update the status of tasks that changed longer ago than MonitoringDelay."""

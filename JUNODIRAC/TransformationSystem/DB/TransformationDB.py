@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
+from DIRAC import S_OK
 from DIRAC.Core.Utilities.List import breakListIntoChunks
 from DIRAC.Core.Utilities.ReturnValues import convertToReturnValue, returnValueOrRaise
+from DIRAC.Core.Utilities.TimeUtilities import DiracTime
 from DIRAC.TransformationSystem.DB.TransformationDB import TransformationDB as DiracTransformationDB
 
 from JUNODIRAC.DataManagementSystem.DB.MultiRowInsert import MultiRowInsert
@@ -19,7 +22,47 @@ _DEADLOCK_ERRORS = ("(1205,", "(1213,")
 
 
 class TransformationDB(MultiRowInsert, DiracTransformationDB):
-    """Adds :meth:`addFilesToTransformations`, and joins the rows of DIRAC's own inserts; all else is DIRAC's."""
+    """Adds :meth:`addFilesToTransformations`, joins the rows of DIRAC's own inserts, and gives tasks away sooner.
+
+    All else is DIRAC's.
+    """
+
+    #: seconds that a task must be old, see :meth:`getTasksForSubmission`
+    taskAgeSeconds = 1.0
+
+    def getTasksForSubmission(
+        self,
+        transName: int | str,
+        numTasks: int = 1,
+        site: str = "",
+        statusList: list[str] | None = None,
+        older: datetime | None = None,
+        newer: datetime | None = None,
+        connection: Any = False,
+    ) -> dict[str, Any]:
+        """Tasks that are complete and older than ``taskAgeSeconds``, where the service asks for those older than 30 s.
+
+        Those 30 s are to keep away from tasks that are being made: DIRAC's addTaskForTransformation inserts the task, then its
+        list of files, then marks the files, each with a commit of its own. So what matters is asked instead: a task without its
+        list is left until it is as old as DIRAC wants it. (If marking the files fails, the task is taken back. Should it have
+        been given away by then, its files are copied by a request that no task has; as they stay Unused, the next task finds
+        them at the target.)
+        """
+
+        def ask(before: datetime | None) -> dict[str, Any]:
+            answer: dict[str, Any] = super(TransformationDB, self).getTasksForSubmission(
+                transName, numTasks, site=site, statusList=statusList, older=before, newer=newer, connection=connection
+            )
+            return answer
+
+        sooner = older and max(older, DiracTime.utcnow() - timedelta(seconds=self.taskAgeSeconds))
+        result = ask(sooner)
+        if not result["OK"] or sooner == older or all(task["InputData"] for task in result["Value"].values()):
+            return result
+        old = ask(older)
+        if not old["OK"]:
+            return old
+        return S_OK({taskID: task for taskID, task in result["Value"].items() if task["InputData"] or taskID in old["Value"]})
 
     @convertToReturnValue
     def addFilesToTransformations(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> dict[str, dict[str, str]]:

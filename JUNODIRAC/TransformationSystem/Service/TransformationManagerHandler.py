@@ -1,4 +1,10 @@
-"""DIRAC's TransformationManager, which can attach many files to several transformations in one call.
+"""DIRAC's TransformationManager, which can attach many files to several transformations in one call, and gives tasks away sooner.
+
+.. literalinclude:: ../ConfigTemplate.cfg
+  :start-after: ##BEGIN TransformationManager
+  :end-before: ##END
+  :dedent: 2
+  :caption: TransformationManager options
 
 Its database is found through DIRAC's ObjectLoader, which looks into extensions first:
 :class:`JUNODIRAC.TransformationSystem.DB.TransformationDB.TransformationDB`.
@@ -15,7 +21,16 @@ from DIRAC.TransformationSystem.Service.TransformationManagerHandler import (
 
 
 class TransformationManagerHandler(DiracTransformationManagerHandler):
-    """Adds :meth:`export_addFilesToTransformations`; all else is DIRAC's."""
+    """Adds :meth:`export_addFilesToTransformations` and an option; all else is DIRAC's."""
+
+    @classmethod
+    def initializeHandler(cls, serviceInfoDict: dict[str, Any]) -> dict[str, Any]:
+        """Initialize as DIRAC does; its database is ours, and takes the age from which getTasksToSubmit gives tasks away."""
+        result: dict[str, Any] = super().initializeHandler(serviceInfoDict)
+        if result["OK"]:
+            database = cls.transformationDB
+            database.taskAgeSeconds = float(cls.srv_getCSOption("TaskAgeSeconds", database.taskAgeSeconds))
+        return result
 
     types_addFilesToTransformations = [[list, tuple], [list, tuple]]
 

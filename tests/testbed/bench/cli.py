@@ -19,6 +19,10 @@ from bench.report import showTable
 BENCHMARKS = {
     "ingest": ("bench.ingest", "files a second from Kafka to ledger, catalogue and three transfers, beside what limits them"),
     "ingest-latency": ("bench.latency", "seconds from the announcement of a file until it is attached to its three transfers"),
+    "latency": (
+        "bench.path_latency",
+        "seconds from the announcement of a file until its three copies are known and Processed",
+    ),
 }
 
 

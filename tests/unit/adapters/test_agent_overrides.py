@@ -7,8 +7,11 @@ from DIRAC import S_OK
 from DIRAC.Core.Utilities.TimeUtilities import DiracTime
 from DIRAC.DataManagementSystem.Agent import FTS3Agent as diracModule
 
+from JUNODIRAC.DataManagementSystem.Agent import FTS3Agent as agentModule
 from JUNODIRAC.DataManagementSystem.Agent.FTS3Agent import FTS3Agent
+from JUNODIRAC.DataManagementSystem.DB.FTS3DB import FTS3DB, DueTimes
 from JUNODIRAC.RequestManagementSystem.Agent.CleanReqDBAgent import CleanReqDBAgent
+from JUNODIRAC.RequestManagementSystem.Agent.RequestExecutingAgent import RequestExecutingAgent
 from JUNODIRAC.TransformationSystem.Agent.RequestTaskAgent import RequestTaskAgent
 
 
@@ -90,9 +93,12 @@ def test_a_group_without_voms_role_gets_a_plain_proxy(configuration, monkeypatch
     )
     monkeypatch.setattr(diracModule.FTS3Agent, "initialize", lambda _self: S_OK())
     monkeypatch.setattr(diracModule.FTS3Job, "generateContext", lambda *_args, **_more: S_OK("context"))
+    monkeypatch.setattr(agentModule, "FTS3DB", lambda pool_size: f"{pool_size} connections")
     made = agent(FTS3Agent, {})
+    made.maxNumberOfThreads = 5
     made.initialize()
     made.initialize()  # a second time changes nothing
+    assert made.fts3db == "10 connections"
     made.proxyLifetime, made.workDirectory, made._globalContextCache = 3600, "/nowhere", {}
     for group in ("plain", "voms"):
         result = made.getFTS3Context("prod", group, "https://fts:8446", "thread")
@@ -101,19 +107,57 @@ def test_a_group_without_voms_role_gets_a_plain_proxy(configuration, monkeypatch
     assert proxies.calls == [("plain", "plain"), ("voms", "voms")]
 
 
-def test_jobs_are_looked_at_after_the_configured_delay(monkeypatch, proxies):
-    limits = []
+class Transfers(FTS3DB):
+    """A database without jobs and operations that notes what it is asked."""
 
-    class DB:
-        def getActiveJobs(self, lastMonitor, **_more):
-            limits.append(lastMonitor)
-            return S_OK([])
+    def __init__(self):
+        self.asked = []
 
+    def __getattribute__(self, name):
+        if name in ("getActiveJobs", "getNonFinishedOperations", "kickStuckJobs", "kickStuckOperations", "deleteFinalOperations"):
+            self.asked.append(name)
+            return lambda **_more: S_OK([])
+        return super().__getattribute__(name)
+
+
+@pytest.fixture
+def transferAgent(monkeypatch):
     monkeypatch.setattr(diracModule.FTS3Agent, "beginExecution", lambda _self: S_OK())
-    made = agent(FTS3Agent, {"MonitoringDelay": 30})
-    made.fts3db, made.jobBulkSize, made.jobMonitoringBatchSize, made.assignmentTag = DB(), 1, 1, "x"
+    made = agent(FTS3Agent, {"MonitoringDelay": 7, "MaxMonitoringDelay": 8, "MonitoringAgeShare": 0.5, "TreatDelay": 9})
+    made.fts3db, made.jobBulkSize, made.jobMonitoringBatchSize, made.assignmentTag = Transfers(), 1, 1, "x"
+    made.operationBulkSize = made.maxKick = made.kickDelay = made.maxDelete = made.deleteDelay = 1
     made._globalContextCache = {}
     made.dataOpSender = type("Sender", (), {"concludeSending": lambda _self: S_OK()})()
-    made.beginExecution()
-    assert made.monitorJobsLoop()["OK"]
-    assert abs((DiracTime.utcnow() - limits[0]).total_seconds() - 30) < 5
+    return made
+
+
+def test_the_configuration_says_when_jobs_and_operations_are_due(transferAgent):
+    transferAgent.beginExecution()
+    assert transferAgent.fts3db.due == DueTimes(monitoringDelay=7, maxMonitoringDelay=8, ageShare=0.5, treatDelay=9)
+
+
+def test_what_is_stuck_is_looked_for_once_a_cycle_and_jobs_in_each_pass(transferAgent):
+    assert transferAgent.onePass(isFirst=True)["OK"]
+    assert {"getActiveJobs", "getNonFinishedOperations", "kickStuckJobs"} <= set(transferAgent.fts3db.asked)
+    transferAgent.fts3db.asked.clear()
+    assert transferAgent.onePass(isFirst=False)["OK"]
+    assert transferAgent.fts3db.asked == ["getActiveJobs", "getNonFinishedOperations"]
+
+
+@pytest.mark.parametrize("isFast", [True, False])
+def test_the_pool_of_requests_makes_pauses_only_where_that_is_wanted(monkeypatch, isFast):
+    from DIRAC.Core.Utilities import ProcessPool
+    from DIRAC.RequestManagementSystem.Agent import RequestExecutingAgent as requestModule
+
+    seen = []
+    for module in (ProcessPool, requestModule):
+        monkeypatch.setattr(module, "FAST_PROCESS_POOL", not isFast)
+
+    def initialize(_self):
+        # the pool is made in here
+        seen.extend([ProcessPool.FAST_PROCESS_POOL, requestModule.FAST_PROCESS_POOL])
+        return S_OK()
+
+    monkeypatch.setattr(requestModule.RequestExecutingAgent, "initialize", initialize)
+    assert agent(RequestExecutingAgent, {} if isFast else {"FastProcessPool": False}).initialize()["OK"]
+    assert seen == [isFast, isFast]

@@ -13,7 +13,7 @@ def options(system, component, **special):
 @pytest.mark.parametrize(
     ("system", "component", "ours", "stock"),
     [
-        ("DataManagement", "FTS3Agent", {"MonitoringDelay": "0", "PollingTime": "10"}, {"MaxFilesPerJob": "100"}),
+        ("DataManagement", "FTS3Agent", {"MonitoringDelay": "2", "PollingTime": "10"}, {"MaxFilesPerJob": "100"}),
         ("Transformation", "RequestTaskAgent", {"MonitorTasks": "yes", "MonitorFiles": "yes"}, {"SubmitTasks": "yes"}),
         ("Transformation", "TransformationAgent", {"PollingTime": "10", "MaxCycles": "0"}, {}),
         ("RequestManagement", "RequestExecutingAgent", {"MaxProcess": "10"}, {"BulkRequest": "300"}),

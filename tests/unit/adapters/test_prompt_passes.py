@@ -1,0 +1,90 @@
+"""An agent with passes: as often as asked for, within its cycle, and gone at once when it is to stop."""
+
+import pytest
+from DIRAC import S_ERROR, S_OK
+
+from JUNODIRAC.RawDataSystem.Client.PromptPasses import PromptPasses
+
+
+class Stock:
+    """An agent of DIRAC whose clock is that of the test."""
+
+    def __init__(self, workSeconds=0.0, results=(), **options):
+        self.options = {"PollingTime": 10, **options}
+        self.workSeconds, self.results = workSeconds, list(results)
+        self.time, self.begun = 0.0, []
+        self.alive, self.stopAt = True, None
+
+    def execute(self):
+        self.begun.append(self.time)
+        self.time += self.workSeconds
+        return self.results.pop(0) if self.results else S_OK()
+
+    def am_getOption(self, name, default=None):
+        return self.options.get(name, default)
+
+    def am_getPollingTime(self):
+        return self.options["PollingTime"]
+
+    def am_getModuleParam(self, name):
+        assert name == "alive"
+        return self.alive
+
+    def am_checkStopAgentFile(self):
+        return self.stopAt is not None and self.time >= self.stopAt
+
+
+class Agent(PromptPasses, Stock):
+    def _now(self):
+        return self.time
+
+    def _sleep(self, seconds):
+        self.time += seconds
+
+
+def test_passes_begin_every_few_seconds_and_end_before_the_next_cycle():
+    agent = Agent()
+    assert agent.execute()["OK"]
+    assert agent.begun == [0, 2, 4, 6, 8]
+    # the reactor starts the next cycle a second after one that used up its time: nothing is left out, nothing piles up
+    assert agent.time < 10
+
+
+def test_a_pass_that_takes_long_is_followed_by_the_next_at_once_and_none_is_made_up_for():
+    agent = Agent(workSeconds=3)
+    agent.execute()
+    assert agent.begun == [0, 3, 6]
+
+
+def test_a_pass_longer_than_the_cycle_is_the_only_one():
+    agent = Agent(workSeconds=30)
+    agent.execute()
+    assert agent.begun == [0]
+
+
+@pytest.mark.parametrize("passSeconds", [0, 100])
+def test_without_passes_it_is_the_agent_of_dirac(passSeconds):
+    agent = Agent(PassSeconds=passSeconds)
+    agent.execute()
+    assert agent.begun == [0]
+
+
+def test_a_failed_pass_is_the_end_and_the_result_of_the_cycle():
+    agent = Agent(results=[S_OK(), S_ERROR("no database")])
+    assert agent.execute()["Message"] == "no database"
+    assert agent.begun == [0, 2]
+
+
+def test_it_ends_at_once_when_it_is_asked_to_stop():
+    agent = Agent()
+    agent.stopAt = 2.3
+    agent.execute()
+    assert agent.begun == [0, 2]
+    assert agent.time <= 2.3 + 0.5
+
+
+def test_an_agent_that_was_told_to_end_makes_no_further_pass():
+    agent = Agent()
+    agent.alive = False
+    agent.execute()
+    assert agent.begun == [0]
