@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from JUNODIRAC.Core.Domain.NamePattern import NameMismatch, NamePattern, PatternError, splitTemplate
 from JUNODIRAC.Core.Domain.Rule import Rule
@@ -28,10 +29,8 @@ class BlockName:
             for literal, field, _ in splitTemplate(rule.template)
         )
         self._pattern: NamePattern | None = None
-        try:
+        with suppress(PatternError):  # two free fields side by side, or one of them twice: such names cannot be read back
             self._pattern = NamePattern(template, directory=True)
-        except PatternError:
-            pass  # two free fields side by side, or one of them twice: such names cannot be read back
 
     def fits(self, name: str) -> bool:
         """Whether a block of the Type can be called so."""

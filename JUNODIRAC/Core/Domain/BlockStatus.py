@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -45,7 +46,12 @@ class WaivedFile:
 
 @dataclass(frozen=True)
 class LedgerBlock:
-    """What the ledger says of a block: its transfers (transformation id by SE), files and bytes by state, waived files."""
+    """What the ledger says of a block: its transfers (transformation id by SE), files and bytes by state, waived files.
+
+    :param directory: empty for a follow-up block, which has files in the directory of its parent
+    :param ownLateFiles: the registered files of a follow-up block, size in bytes by LFN
+    :param othersFiles: the same of files in this block's directory that belong to its follow-up blocks
+    """
 
     typeName: str
     name: str
@@ -56,6 +62,13 @@ class LedgerBlock:
     sizeBytes: Mapping[FileState, int] = field(default_factory=dict)
     transfers: Mapping[str, int] = field(default_factory=dict)
     waivedFiles: Sequence[WaivedFile] = ()
+    ownLateFiles: Mapping[str, int] = field(default_factory=dict)
+    othersFiles: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """What the block is called where blocks are told apart by their directories."""
+        return self.directory or f"{self.typeName} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,9 @@ class Usage:
     files: int
     sizeBytes: int
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(self.files - other.files, self.sizeBytes - other.sizeBytes)
+
 
 @dataclass(frozen=True)
 class DirectoryUsage:
@@ -72,6 +88,27 @@ class DirectoryUsage:
 
     logical: Usage
     replicas: Mapping[str, Usage] = field(default_factory=dict)
+
+    def __sub__(self, other: DirectoryUsage) -> DirectoryUsage:
+        none = Usage(0, 0)
+        return DirectoryUsage(
+            self.logical - other.logical,
+            {se: usage - other.replicas.get(se, none) for se, usage in self.replicas.items()},
+        )
+
+
+def usageOf(sizesBytes: Mapping[str, int], replicas: Mapping[str, Collection[str]]) -> DirectoryUsage:
+    """What the catalogue has of single files.
+
+    :param sizesBytes: by LFN
+    :param replicas: SEs by LFN, of those files that the catalogue has
+    """
+    bySE: dict[str, list[int]] = defaultdict(list)
+    known = [sizeBytes for lfn, sizeBytes in sizesBytes.items() if lfn in replicas]
+    for lfn, sizeBytes in sizesBytes.items():
+        for se in replicas.get(lfn, ()):
+            bySE[se].append(sizeBytes)
+    return DirectoryUsage(Usage(len(known), sum(known)), {se: Usage(len(each), sum(each)) for se, each in bySE.items()})
 
 
 @dataclass(frozen=True)
@@ -164,13 +201,13 @@ def assembleBlockStatus(
 ) -> list[BlockStatus]:
     """Put the three sides together.
 
-    :param usages: the catalogue's answer by directory; a directory that it does not have is empty. None: not available
+    :param usages: the catalogue's answer by :attr:`LedgerBlock.place`; one that it does not have is empty. None: not available
     :param transfers: the transformations by id. None: not available
     """
     result = []
     for block in blocks:
         files = block.fileCounts.get(FileState.REGISTERED, 0)
-        usage = None if usages is None else usages.get(block.directory, DirectoryUsage(Usage(0, 0)))
+        usage = None if usages is None else usages.get(block.place, DirectoryUsage(Usage(0, 0)))
         sites = []
         for se, transformationID in sorted(block.transfers.items()):
             replicas = usage.replicas.get(se, Usage(0, 0)) if usage else None

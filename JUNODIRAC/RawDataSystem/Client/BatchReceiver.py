@@ -185,8 +185,8 @@ class BatchReceiver:
         self._log.notice(
             "Batch",
             f"{summary.messages} messages: {summary.registered} registered, {known} known already, "
-            f"{len(summary.quarantinedMessages)} quarantined{f' ({reasons})' if reasons else ''}, {summary.waiting} waiting{ends} "
-            f"in {seconds:.2f} s{f' ({stages})' if stages else ''}",
+            f"{len(summary.quarantinedMessages)} quarantined{f' ({reasons})' if reasons else ''}, {summary.waiting} waiting{ends}"
+            f" in {seconds:.2f} s{f' ({stages})' if stages else ''}",
         )
 
 

@@ -70,6 +70,9 @@ def knownBlock(ledger: RawDataDB, policy: TypePolicy, name: str) -> Block:
     found = ledger.findBlock(policy.typeName, name)
     if found is not None:
         return found
+    parent = ledger.findParent(policy.typeName, name)
+    if parent:
+        return Block(policy.typeName, name, "", parent=parent)
     directories = ledger.readDirectories(policy.typeName, name)
     if not directories:
         raise UnknownBlock(policy.typeName, name)

@@ -41,10 +41,9 @@ class Overview:
         self.unavailable: list[str] = []
 
     def blockStatus(self, blocks: list[LedgerBlock]) -> list[BlockStatus]:
-        """The blocks with their sites: three calls to DIRAC's services, however many blocks."""
-        directories = [block.directory for block in blocks if block.directory]
+        """The blocks with their sites: three calls to DIRAC's services, however many blocks, one more for late files."""
         transformationIDs = [transformationID for block in blocks for transformationID in block.transfers.values()]
-        usages = self._ask(lambda: self._monitor.directoryUsages(directories))
+        usages = self._ask(lambda: self._monitor.blockUsages(blocks))
         transfers = self._ask(lambda: self._monitor.transferStates(transformationIDs))
         return assembleBlockStatus(blocks, usages, transfers)
 

@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from DIRAC.Core.Utilities.List import breakListIntoChunks
 from DIRAC.DataManagementSystem.Client.FTS3Client import FTS3Client
 from DIRAC.RequestManagementSystem.Client.ReqClient import ReqClient
 from DIRAC.Resources.Catalog.FileCatalogClient import FileCatalogClient
 from DIRAC.TransformationSystem.Client.TransformationClient import TransformationClient
 
-from JUNODIRAC.Core.Domain.BlockStatus import DirectoryUsage, TransferState, Usage
+from JUNODIRAC.Core.Domain.BlockStatus import DirectoryUsage, LedgerBlock, TransferState, Usage, usageOf
 from JUNODIRAC.Core.Domain.FileHistory import CatalogueRecord, Event, asUTC
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import valueOrRaise
 
@@ -23,6 +24,7 @@ FTS3 = "DataManagement/FTS3Manager"
 _TOTALS = ("TotalSize", "TotalFiles")
 # the requests of a file that was tried very often: the newest tell enough
 _MAX_TASKS = 20
+_FILES_PER_CALL = 1000
 
 
 class TransferMonitor:
@@ -38,6 +40,30 @@ class TransferMonitor:
         client = FileCatalogClient(url=CATALOGUE)
         sizes = valueOrRaise(client.getDirectorySize(list(directories), longOut=True), CATALOGUE)["Successful"]
         return {directory: _directoryUsage(size) for directory, size in sizes.items()}
+
+    def replicaSites(self, lfns: Sequence[str]) -> dict[str, set[str]]:
+        """The SEs that have a replica of each file, for those files that the catalogue has."""
+        client = FileCatalogClient(url=CATALOGUE)
+        found: dict[str, set[str]] = {}
+        for chunk in breakListIntoChunks(list(lfns), _FILES_PER_CALL):
+            answer = valueOrRaise(client.getReplicas(chunk, allStatus=True), CATALOGUE)
+            found |= {lfn: set(replicas) for lfn, replicas in answer["Successful"].items()}
+        return found
+
+    def blockUsages(self, blocks: Sequence[LedgerBlock]) -> dict[str, DirectoryUsage]:
+        """Files and replicas of each block, by :attr:`LedgerBlock.place`.
+
+        By directory where the directory has files of one block alone; the files of follow-up blocks are looked at one by one.
+        """
+        usages = self.directoryUsages([block.directory for block in blocks if block.directory])
+        late = sorted({lfn for block in blocks for lfn in (*block.ownLateFiles, *block.othersFiles)})
+        replicas = self.replicaSites(late)
+        for block in blocks:
+            if block.othersFiles and block.place in usages:
+                usages[block.place] -= usageOf(block.othersFiles, replicas)
+            elif block.ownLateFiles:
+                usages[block.place] = usageOf(block.ownLateFiles, replicas)
+        return usages
 
     def transferStates(self, transformationIDs: Sequence[int]) -> dict[int, TransferState]:
         """Status of each transformation and of its files: two calls, however many transformations."""

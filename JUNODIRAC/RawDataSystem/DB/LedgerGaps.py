@@ -18,6 +18,11 @@ from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
 from JUNODIRAC.RawDataSystem.DB.LedgerConnection import LedgerConnection
 
 _ROWS_AT_ONCE = 1000
+# the directories of a block; for a follow-up block those in which its files lie
+_OF_BLOCK = (
+    "(b.Block = %s OR d.DirectoryID IN (SELECT lf.DirectoryID FROM Blocks lb JOIN LateFiles ll ON ll.BlockID = lb.BlockID"
+    " JOIN Files lf ON lf.FileID = ll.FileID WHERE lb.Block = %s))"
+)
 
 
 class LedgerGaps(LedgerConnection):
@@ -42,8 +47,9 @@ class LedgerGaps(LedgerConnection):
         sql = (
             "SELECT STRAIGHT_JOIN f.RunNumber, f.StreamType, f.StreamName, f.FileSequence, b.Block, f.State"
             f" FROM ({runs}) wanted JOIN Runs r ON r.RunNumber = wanted.RunNumber"
-            " JOIN Directories d ON d.DirectoryID = r.DirectoryID JOIN Blocks b ON b.BlockID = d.BlockID"
+            " JOIN Directories d ON d.DirectoryID = r.DirectoryID"
             " JOIN Files f FORCE INDEX (DirectoryFile) ON f.DirectoryID = d.DirectoryID"
+            " LEFT JOIN LateFiles l ON l.FileID = f.FileID JOIN Blocks b ON b.BlockID = COALESCE(l.BlockID, d.BlockID)"
             " WHERE b.Type = %s AND f.RunNumber = wanted.RunNumber AND f.FileSequence IS NOT NULL"
             " ORDER BY f.RunNumber, f.StreamType, f.StreamName, f.FileSequence"
         )
@@ -118,10 +124,10 @@ class LedgerGaps(LedgerConnection):
 def _directoryCondition(typeName: str, block: str, run: int | None, days: int | None) -> tuple[str, tuple[Any, ...]]:
     """Over Blocks b, Directories d and Runs r."""
     conditions, args = ["b.Type = %s"], [typeName]
-    wanted: list[tuple[str, Any]] = [("b.Block = %s", block or None), ("r.RunNumber = %s", run)]
+    wanted: list[tuple[str, Any]] = [(_OF_BLOCK, block or None), ("r.RunNumber = %s", run)]
     wanted.append(("d.ActiveTime >= %s", None if days is None else datetime.now(UTC) - timedelta(days=days)))
     for condition, value in wanted:
         if value is not None:
             conditions.append(condition)
-            args.append(value)
+            args += [value] * condition.count("%s")
     return " AND ".join(conditions), tuple(args)

@@ -62,6 +62,12 @@ class LedgerLateFiles(LedgerDirectories, LedgerBlockLife):
         found = self.select(sql, (typeName, parent))
         return Block(typeName, found[0][0], "", state=BlockState(found[0][1]), parent=parent) if found else None
 
+    def findParent(self, typeName: str, name: str) -> str:
+        """The block whose late files this one has; empty if it is no follow-up block."""
+        sql = "SELECT p.Block FROM Blocks c JOIN Blocks p ON p.BlockID = c.ParentID WHERE c.Type = %s AND c.Block = %s"
+        found = self.select(sql, (typeName, name))
+        return str(found[0][0]) if found else ""
+
     def _ensureFollowUp(self, typeName: str, name: str, parent: str) -> int:
         """Id of a follow-up block, which gets a row in state Known if it has none.
 

@@ -18,17 +18,17 @@ from JUNODIRAC.Core.Domain.QuarantineState import (
     speaksForFile,
 )
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
-from JUNODIRAC.RawDataSystem.DB.LedgerConnection import LedgerConnection
+from JUNODIRAC.RawDataSystem.DB.LedgerBlockFiles import LedgerBlockFiles
 
 _OPEN = (QuarantineState.OPEN.value,)
 _TABLES = (
     "Quarantine q LEFT JOIN Files f ON f.FileID = q.FileID LEFT JOIN Directories d ON d.DirectoryID = f.DirectoryID"
-    " LEFT JOIN Blocks b ON b.BlockID = d.BlockID"
+    " LEFT JOIN LateFiles l ON l.FileID = f.FileID LEFT JOIN Blocks b ON b.BlockID = COALESCE(l.BlockID, d.BlockID)"
 )
 _MAX_CLOSED_BY_CHARS = 300
 
 
-class LedgerQuarantineDesk(LedgerConnection):
+class LedgerQuarantineDesk(LedgerBlockFiles):
     """List, show, close."""
 
     def readQuarantineList(
@@ -125,21 +125,22 @@ class LedgerQuarantineDesk(LedgerConnection):
 
     def _waivedFiles(self, blockIDs: Sequence[int]) -> dict[int, list[WaivedFile]]:
         """See :meth:`readWaived`; by block."""
-        found: dict[int, dict[str, WaivedFile]] = defaultdict(dict)
-        for chunk in rows.chunks(blockIDs):
+        columns = "f.FileID, d.Directory, f.FileName, f.SizeBytes, f.ClosedTime"
+        files = list(self._filesOf(blockIDs, columns, "f.State = 'Waived'"))
+        words: dict[int, tuple[str, str, str, str]] = {}
+        for chunk in rows.chunks([fileID for _, fileID, *_ in files]):
             sql = (
-                "SELECT d.BlockID, d.Directory, f.FileName, f.SizeBytes, q.Reason, q.Detail, q.ClosedBy, q.ClosedReason,"
-                " f.ClosedTime FROM Directories d"
-                " JOIN Files f FORCE INDEX (DirectoryState) ON f.DirectoryID = d.DirectoryID AND f.State = 'Waived'"
-                " LEFT JOIN Quarantine q ON q.FileID = f.FileID AND q.State = 'Waived'"
-                " AND BINARY q.FileName = BINARY f.FileName"
-                f" WHERE d.BlockID IN ({rows.placeholders(len(chunk))}) ORDER BY d.Directory, f.FileName, q.QuarantineID"
+                "SELECT q.FileID, q.Reason, q.Detail, q.ClosedBy, q.ClosedReason FROM Quarantine q"
+                " JOIN Files f ON f.FileID = q.FileID AND BINARY q.FileName = BINARY f.FileName"
+                f" WHERE q.State = 'Waived' AND q.FileID IN ({rows.placeholders(len(chunk))}) ORDER BY q.QuarantineID"
             )
-            for blockID, directory, name, sizeBytes, *words, time in self.select(sql, chunk):
-                lfn = f"{directory}/{name}"
-                values = (lfn, sizeBytes, *(word or "" for word in words), rows.utc(time))
-                found[blockID][lfn] = WaivedFile(*values)
-        return defaultdict(list, {blockID: list(files.values()) for blockID, files in found.items()})
+            for fileID, code, detail, closedBy, why in self.select(sql, chunk):
+                words[fileID] = (code, detail, closedBy, why or "")
+        found: dict[int, list[WaivedFile]] = defaultdict(list)
+        for blockID, fileID, directory, name, sizeBytes, closedTime in sorted(files, key=lambda row: (row[0], *row[2:4])):
+            said = words.get(fileID, ("", "", "", ""))
+            found[blockID].append(WaivedFile(f"{directory}/{name}", sizeBytes, *said, rows.utc(closedTime)))
+        return found
 
     def _lockRecords(self, wanted: Sequence[int], conn: Any) -> tuple[list[ClosableRecord], list[ClosableRecord]]:
         """These records, and the other open ones of their files that are about the files' rows."""

@@ -36,6 +36,7 @@ class LedgerReads(LedgerQuarantineDesk):
         counts = self._countFiles(blockIDs)
         transfers = self._readTransfers(blockIDs)
         waived = self._waivedFiles([blockID for blockID in blockIDs if FileState.WAIVED in counts[blockID]])
+        late = self._lateFiles(blockIDs)
         return [
             LedgerBlock(
                 typeName=typeName,
@@ -47,6 +48,8 @@ class LedgerReads(LedgerQuarantineDesk):
                 sizeBytes={fileState: size for fileState, (_, size) in counts[blockID].items()},
                 transfers=transfers[blockID],
                 waivedFiles=waived[blockID],
+                ownLateFiles=late[blockID].own,
+                othersFiles=late[blockID].others,
             )
             for blockID, typeName, name, directory, state, openedTime in reversed(found)
         ]
@@ -54,27 +57,27 @@ class LedgerReads(LedgerQuarantineDesk):
     def readDirectories(self, typeName: str, blockName: str) -> list[str]:
         """The directories in which the files of a block lie."""
         sql = (
-            "SELECT d.Directory FROM Directories d JOIN Blocks b ON b.BlockID = d.BlockID"
-            " WHERE b.Type = %s AND b.Block = %s ORDER BY d.Directory"
+            "SELECT d.Directory FROM Directories d JOIN Blocks b ON b.BlockID = d.BlockID WHERE b.Type = %s AND b.Block = %s"
+            " UNION SELECT d.Directory FROM Blocks b JOIN LateFiles l ON l.BlockID = b.BlockID"
+            " JOIN Files f ON f.FileID = l.FileID JOIN Directories d ON d.DirectoryID = f.DirectoryID"
+            " WHERE b.Type = %s AND b.Block = %s ORDER BY Directory"
         )
-        return [directory for (directory,) in self.select(sql, (typeName, blockName))]
+        return [directory for (directory,) in self.select(sql, (typeName, blockName) * 2)]
 
     def readRegistered(self, typeName: str, blockName: str) -> list[str]:
         """LFNs of the registered files of a block."""
-        sql = (
-            "SELECT d.Directory, f.FileName FROM Directories d JOIN Blocks b ON b.BlockID = d.BlockID"
-            " JOIN Files f ON f.DirectoryID = d.DirectoryID"
-            " WHERE b.Type = %s AND b.Block = %s AND f.State = 'Registered'"
-        )
-        return [f"{directory}/{name}" for directory, name in self.select(sql, (typeName, blockName))]
+        found = self.select("SELECT BlockID FROM Blocks WHERE Type = %s AND Block = %s", (typeName, blockName))
+        columns, condition = "d.Directory, f.FileName", "f.State = 'Registered'"
+        files = self._filesOf([blockID for (blockID,) in found], columns, condition)
+        return [f"{directory}/{name}" for _, directory, name in files]
 
     def readFile(self, lfn: str) -> LedgerFile | None:
         """One file with its refused announcements, or None if no announcement ever led to this LFN."""
         directory, fileName = rows.splitLFN(lfn)
         sql = (
             f"SELECT b.Type, b.Block, b.BlockID, {', '.join(f'f.{column}' for column in _FILE_COLUMNS)}"
-            " FROM Directories d JOIN Blocks b ON b.BlockID = d.BlockID JOIN Files f ON f.DirectoryID = d.DirectoryID"
-            " WHERE d.Directory = %s AND f.FileName = %s"
+            " FROM Directories d JOIN Files f ON f.DirectoryID = d.DirectoryID LEFT JOIN LateFiles l ON l.FileID = f.FileID"
+            " JOIN Blocks b ON b.BlockID = COALESCE(l.BlockID, d.BlockID) WHERE d.Directory = %s AND f.FileName = %s"
         )
         found = self.select(sql, (directory, fileName))
         if not found:
@@ -111,19 +114,6 @@ class LedgerReads(LedgerQuarantineDesk):
             f"WHERE {condition} ORDER BY q.QuarantineID DESC LIMIT %s", (value, _MAX_QUARANTINE_RECORDS)
         )
         return tuple(reversed(found))
-
-    def _countFiles(self, blockIDs: Sequence[int]) -> dict[int, dict[FileState, tuple[int, int]]]:
-        """Number of files and sum of bytes by block and state."""
-        counts: dict[int, dict[FileState, tuple[int, int]]] = defaultdict(dict)
-        for chunk in rows.chunks(blockIDs):
-            sql = (
-                "SELECT d.BlockID, f.State, COUNT(*), COALESCE(SUM(f.SizeBytes), 0)"
-                " FROM Directories d JOIN Files f FORCE INDEX (DirectoryState) ON f.DirectoryID = d.DirectoryID"
-                f" WHERE d.BlockID IN ({rows.placeholders(len(chunk))}) GROUP BY d.BlockID, f.State"
-            )
-            for blockID, state, count, sizeBytes in self.select(sql, chunk):
-                counts[blockID][FileState(state)] = (count, int(sizeBytes))
-        return counts
 
     def _readTransfers(self, blockIDs: Sequence[int]) -> dict[int, dict[str, int]]:
         """Transformation id by block and SE."""

@@ -49,7 +49,7 @@ class Monitor:
         row = {"TransformationID": 7, "Status": "Assigned", "TaskID": 3}
         task = {**row, "ExternalStatus": "Waiting", "ExternalID": "41", "TargetSE": "JINR-EOS"}
         return {
-            "directoryUsages": {"/juno/a": DirectoryUsage(Usage(1, 1))},
+            "blockUsages": {"/juno/a": DirectoryUsage(Usage(1, 1))},
             "transferStates": {7: TransferState("Active")},
             "catalogueRecord": CatalogueRecord(1, "0a1b2c3d", "AprioriGood", T0, {"IHEP-JUNOEOS": "root://x"}),
             "transferFiles": [row],
@@ -62,7 +62,7 @@ class Monitor:
 def test_all_blocks_cost_one_call_to_each_service():
     monitor = Monitor()
     assert len(Overview(monitor).blockStatus(BLOCKS)) == 3
-    assert monitor.calls == ["directoryUsages", "transferStates"]
+    assert monitor.calls == ["blockUsages", "transferStates"]
 
 
 def test_blocks_are_shown_with_what_is_known_when_a_service_is_away():
