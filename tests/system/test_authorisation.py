@@ -6,7 +6,9 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,7 @@ class Target:
     block: str
     quarantineID: int
     forgotten: str
+    dataset: str = "test-authorisation"
 
     def commands(self) -> dict[str, list[str]]:
         why = ["--reason", "try", "--yes"]
@@ -47,6 +50,8 @@ class Target:
             "waive": ["dirac-juno-quarantine", "waive", number, *why],
             "drop": ["dirac-juno-quarantine", "drop", number, *why],
             "announce": ["dirac-juno-gaps", "--block", self.block, "--type", "Raw", "--announce", *why],
+            "create": ["dirac-juno-dataset", "create", "tried", "--type", "Raw", "--from", self.block, "--to", self.block, *why],
+            "freeze": ["dirac-juno-dataset", "freeze", self.dataset, *why],
         }
 
     def calls(self) -> dict[str, list[object]]:
@@ -56,11 +61,13 @@ class Target:
             "waiveQuarantined": [[self.quarantineID], "try"],
             "dropQuarantined": [[self.quarantineID], "try"],
             "announceForgotten": ["Raw", [self.forgotten], "try"],
+            "createDataset": ["tried", "Raw", self.block, self.block, "try"],
+            "freezeDataset": [self.dataset, "try"],
         }
 
 
 @pytest.fixture(scope="module")
-def target(testbed) -> Target:
+def target(testbed) -> Iterator[Target]:
     from junotestbed.observe import Database
 
     (block,) = free_days(testbed.settings, 1)
@@ -72,7 +79,11 @@ def target(testbed) -> Target:
     database = Database(testbed)
     waitUntil("the bad one is refused", lambda: database.rows("RawDataDB", query, bad.file_name) != [], 90)
     waitUntil("the good one is registered", lambda: len(replicasOf([good])) == 1, 90)
-    return Target(block, database.rows("RawDataDB", query, bad.file_name)[0][0], forgotten.lfn)
+    made = Target(block, database.rows("RawDataDB", query, bad.file_name)[0][0], forgotten.lfn)
+    sql = "INSERT INTO Datasets (Name, Path, Type, FirstBlock, LastBlock, CreatedTime, CreatedBy) VALUES (%s, '/d', 'Raw', %s, %s, %s, '')"
+    database.rows("RawDataDB", sql, made.dataset, block, block, datetime.now(UTC))
+    yield made
+    database.rows("RawDataDB", "DELETE FROM Datasets WHERE Name = %s", made.dataset)
 
 
 def truth(testbed, database) -> dict[str, object]:
@@ -83,12 +94,14 @@ def truth(testbed, database) -> dict[str, object]:
         "files": database.rows("RawDataDB", "SELECT FileID, FileName, State FROM Files ORDER BY 1"),
         "blocks": database.custody()["blocks"],
         "transformations": database.rows("TransformationDB", "SELECT TransformationID, Status FROM Transformations ORDER BY 1"),
+        "datasets": database.rows("RawDataDB", "SELECT * FROM Datasets ORDER BY Name"),
+        "catalogue": database.rows("FileCatalogDB", "SELECT DatasetName, Status FROM FC_MetaDatasets ORDER BY 1"),
         "topic": {p: end for p, (_, end) in committedOffsets(testbed, "juno.raw", "junodirac-Raw").items()},
     }
 
 
 @pytest.mark.parametrize("user", USERS)
-@pytest.mark.parametrize("command", ["open", "replay", "waive", "drop", "announce"])
+@pytest.mark.parametrize("command", ["open", "replay", "waive", "drop", "announce", "create", "freeze"])
 def test_a_command_that_changes_something_is_refused_with_a_clear_word_and_changes_nothing(
     testbed, database, target, command, user
 ):

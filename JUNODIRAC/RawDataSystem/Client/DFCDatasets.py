@@ -47,6 +47,9 @@ class DFCDatasets:
         """
         found = self.find(path)
         if found is None:
+            # addDataset fails in DatasetManager where it would have to make the directory
+            folder = path.rpartition("/")[0]
+            _raiseFailure(valueOrRaise(self._client.createDirectory({folder: True}), COMPONENT), folder)
             # the only change that needs the path
             answer = valueOrRaise(self._client.addDataset({path: dict(query)}, timeout=_CALL_SECONDS), COMPONENT)
             _raiseFailure(answer, path)

@@ -158,11 +158,10 @@ class DatasetDesk:
             wantedHash.add(wanted)
             nowHash.add(now)
             each = (differences("Ledger", wanted, now) if dataset.isFrozen else []) + differences("Catalogue", wanted, there)
-            each += [Difference(lfn, "DatasetList", "Missing", facts) for lfn, facts in wanted.items() if lfn not in listed]
-            listed.difference_update(wanted)
-            # a dynamic list is what the catalogue has now: said once is enough
-            if not dataset.isFrozen:
-                listed.difference_update(there)
+            # a dynamic list is made of what the catalogue has now: what that lacks is said already
+            expected = wanted if dataset.isFrozen else {lfn: facts for lfn, facts in wanted.items() if lfn in there}
+            each += [Difference(lfn, "DatasetList", "Missing", facts) for lfn, facts in expected.items() if lfn not in listed]
+            listed.difference_update(wanted, () if dataset.isFrozen else there)
             _count(each, found, counts)
         _count([Difference(lfn, "DatasetList", "Added") for lfn in sorted(listed)], found, counts)
         return {

@@ -114,6 +114,8 @@ CHANGES = {
     "waiveQuarantined": ([1], "because"),
     "dropQuarantined": ([1], "because"),
     "announceForgotten": ("Raw", ["/juno/raw/x.dat"], "because"),
+    "createDataset": ("week", "Raw", "20230301", "20230307", "because"),
+    "freezeDataset": ("week", "because"),
 }
 
 
