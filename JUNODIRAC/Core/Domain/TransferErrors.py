@@ -127,7 +127,7 @@ POLICIES: dict[ErrorClass, ErrorPolicy] = {
         OPERATOR, "look at DataManagement/FileCatalog; a good copy is registered when it works again"),
     ErrorClass.BANNED: ErrorPolicy(
         "a storage element is banned in DIRAC", Blame.NONE, 0, 0, False, 60, 900, 2, 6 * _HOURS,
-        MANAGER, "allow it again when it works: dirac-dms-allow-se SE"),
+        MANAGER, "allow it again when it works: dirac-admin-allow-se SE"),
     ErrorClass.UNKNOWN: ErrorPolicy(
         "the text is not known", Blame.FAILED, 0, 0, False, 30, 300, 2, 6 * _HOURS,
         MANAGER, "read the text; then dirac-juno-block retransfer"),

@@ -14,14 +14,24 @@ from JUNODIRAC.RawDataSystem.DB.LedgerGaps import LedgerGaps
 from JUNODIRAC.RawDataSystem.DB.LedgerIngest import LedgerIngest
 from JUNODIRAC.RawDataSystem.DB.LedgerQuarantine import LedgerQuarantine
 from JUNODIRAC.RawDataSystem.DB.LedgerReads import LedgerReads
+from JUNODIRAC.RawDataSystem.DB.LedgerRepairs import LedgerRepairs
 from JUNODIRAC.RawDataSystem.DB.LedgerSchema import OldSchema, missingFrom, schemaText, wantedColumns
+from JUNODIRAC.RawDataSystem.DB.LedgerTails import LedgerTails
 from JUNODIRAC.RawDataSystem.DB.LedgerValidations import LedgerValidations
 
 __all__ = ["LedgerMismatch", "OldSchema", "RawDataDB"]
 
 
 class RawDataDB(
-    LedgerQuarantine, LedgerBlocks, LedgerReads, LedgerIngest, LedgerGaps, LedgerBlockLife, LedgerDatasets, LedgerValidations
+    LedgerQuarantine,
+    LedgerBlocks,
+    LedgerReads,
+    LedgerIngest,
+    LedgerGaps,
+    LedgerRepairs,
+    LedgerBlockLife,
+    LedgerDatasets,
+    LedgerValidations,
 ):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""
 
