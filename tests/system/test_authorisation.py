@@ -80,8 +80,9 @@ def target(testbed) -> Iterator[Target]:
     waitUntil("the bad one is refused", lambda: database.rows("RawDataDB", query, bad.file_name) != [], 90)
     waitUntil("the good one is registered", lambda: len(replicasOf([good])) == 1, 90)
     made = Target(block, database.rows("RawDataDB", query, bad.file_name)[0][0], forgotten.lfn)
-    sql = "INSERT INTO Datasets (Name, Path, Type, FirstBlock, LastBlock, CreatedTime, CreatedBy) VALUES (%s, '/d', 'Raw', %s, %s, %s, '')"
-    database.rows("RawDataDB", sql, made.dataset, block, block, datetime.now(UTC))
+    columns = "Name, Path, Type, FirstBlock, LastBlock, CreatedTime, CreatedBy"
+    values = (made.dataset, "/d", "Raw", block, block, datetime.now(UTC), "prod")
+    database.rows("RawDataDB", f"INSERT INTO Datasets ({columns}) VALUES (%s, %s, %s, %s, %s, %s, %s)", *values)
     yield made
     database.rows("RawDataDB", "DELETE FROM Datasets WHERE Name = %s", made.dataset)
 
@@ -134,5 +135,6 @@ def test_the_methods_and_commands_tried_here_are_all_that_change_something():
     sources = "\n".join(path.read_text() for path in SERVICE.glob("*.py"))
     changing = set(re.findall(r"^    auth_(\w+) = MANAGERS$", sources, re.MULTILINE))
     assert changing == set(Target("", 0, "").calls())
-    scripts = "\n".join(path.read_text() for path in (SERVICE.parent / "scripts").glob("*.py"))
+    folders = (SERVICE.parent / "scripts", SERVICE.parent / "Client/BlockVerbs")
+    scripts = "\n".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
     assert [name for name in changing if f'"{name}"' not in scripts] == []
