@@ -94,7 +94,7 @@ class BlockValidationAgent(AgentModule):
     def _findDue(self, ledger: RawDataDB, now: datetime) -> dict[str, list[DueLook]]:
         """What has to be looked at, by SE: first looks before second ones, and those before blocks that were Done."""
         sites = [site for site in ledger.sitesToValidate() if site.typeName in self._policies]
-        newest = ledger.newestValidations(sorted({site.blockID for site in sites}))
+        newest = ledger.newestValidations(sorted({site.blockID for site in sites}), conclusiveOnly=True)
         due: dict[str, list[DueLook]] = defaultdict(list)
         for site in sites:
             policy = self._policies[site.typeName]

@@ -13,7 +13,7 @@ from JUNODIRAC.Core.Logic.BlockComparison import DeclaredFile
 from JUNODIRAC.Core.Logic.LooksDue import SiteToLookAt
 from JUNODIRAC.Core.Logic.ValidateBlock import BlockFiles
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
-from JUNODIRAC.RawDataSystem.DB.LedgerConnection import LedgerConnection
+from JUNODIRAC.RawDataSystem.DB.LedgerBlockFiles import LedgerBlockFiles
 
 _COLUMNS = (
     "BlockID", "SE", "Look", "Actor", "StartedTime", "EndedTime", "Verdict", "Files", "SizeBytes", "GoodFiles",
@@ -27,33 +27,28 @@ _SITE_SQL = (
 )
 
 
-class LedgerValidations(LedgerConnection):
+class LedgerValidations(LedgerBlockFiles):
     """Every method may raise TemporaryFailure."""
 
     def blockFiles(self, blockID: int) -> BlockFiles:
-        """The registered files of a block, and all others that may lie in its directories.
-
-        Those of a follow-up block lie in its parent's directories, where it has no say.
-        """
-        isFollowUp = self.select("SELECT 1 FROM Blocks WHERE BlockID = %s AND ParentID IS NOT NULL", (blockID,))
+        """The registered files of a block, and all others that may lie in its directories."""
         columns = "d.Directory, f.FileName, f.SizeBytes, f.Checksum"
-        if isFollowUp:
-            sql = (
-                f"SELECT {columns} FROM LateFiles l JOIN Files f ON f.FileID = l.FileID"
-                " JOIN Directories d ON d.DirectoryID = f.DirectoryID WHERE l.BlockID = %s AND f.State = 'Registered'"
-            )
-            return BlockFiles(dict(_declared(row) for row in self.select(sql, (blockID,))))
-        sql = (
-            f"SELECT {columns}, l.BlockID FROM Directories d JOIN Files f ON f.DirectoryID = d.DirectoryID"
-            " LEFT JOIN LateFiles l ON l.FileID = f.FileID WHERE d.BlockID = %s AND f.State = 'Registered'"
-        )
-        found = self.select(sql, (blockID,))
+        found = self._filesOf([blockID], columns, "f.State = 'Registered'")
+        # none of a follow-up block, whose files lie in its parent's
         directories = self.select("SELECT Directory FROM Directories WHERE BlockID = %s ORDER BY Directory", (blockID,))
         return BlockFiles(
-            declared=dict(_declared(row[:4]) for row in found if row[4] is None),
-            known=frozenset(f"{row[0]}/{row[1]}" for row in found if row[4] is not None),
+            declared={f"{path}/{name}": DeclaredFile(int(size or 0), checksum) for path, name, size, checksum in found},
+            known=frozenset(self._lateFiles([blockID])[blockID].others),
             directories=tuple(directory for (directory,) in directories),
         )
+
+    def findSites(self, typeName: str, block: str) -> tuple[int, list[str]] | None:
+        """The id of a block and the SEs to which it is copied, or None if no file of it was ever announced."""
+        found = self.select("SELECT BlockID FROM Blocks WHERE Type = %s AND Block = %s", (typeName, block))
+        if not found:
+            return None
+        sql = "SELECT SE FROM BlockTransfers WHERE BlockID = %s ORDER BY SE"
+        return int(found[0][0]), [se for (se,) in self.select(sql, (found[0][0],))]
 
     def sitesToValidate(self) -> list[SiteToLookAt]:
         """Blocks at sites that are Replicated or Validated, those that wait longest first."""
@@ -130,11 +125,6 @@ class LedgerValidations(LedgerConnection):
         )
         found = self.select(sql, (blockID, *args, limit))
         return [_validationOf(dict(zip(("ValidationID", *_COLUMNS), row, strict=True))) for row in reversed(found)]
-
-
-def _declared(row: Sequence[Any]) -> tuple[str, DeclaredFile]:
-    directory, name, sizeBytes, checksum = row
-    return f"{directory}/{name}", DeclaredFile(int(sizeBytes or 0), checksum)
 
 
 def _siteOf(row: Sequence[Any]) -> SiteToLookAt:

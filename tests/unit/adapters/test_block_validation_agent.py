@@ -52,7 +52,7 @@ class World:
         self.doneScans += 1
         return list(self.done)
 
-    def newestValidations(self, blockIDs):
+    def newestValidations(self, blockIDs, conclusiveOnly):
         return self.newest
 
     def blockFiles(self, blockID):
