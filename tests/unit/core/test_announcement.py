@@ -12,13 +12,14 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from JUNODIRAC.Core.Domain.Announcement import MAX_EPOCH_SECONDS, MAX_INTEGER, Announcement, BadAnnouncement, decodeAnnouncement
+from JUNODIRAC.Core.Domain.EndOfBlock import MAX_FILE_COUNT, EndOfBlock, decodeMessage
 from JUNODIRAC.Core.Domain.Reason import Reason
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "data" / "announcements"
-GOOD = sorted(DATA.glob("good/*.json"))
+GOOD = sorted(path for path in DATA.glob("good/*.json") if path.name != "end-of-block.json")
 BAD = sorted(DATA.glob("bad/*.json"))
 SCHEMA = json.loads((ROOT / "etc" / "announcement.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -34,7 +35,7 @@ def decode(**fields: object) -> Announcement:
 
 def is_taken(payload: bytes) -> bool:
     try:
-        decodeAnnouncement(payload)
+        decodeMessage(payload)
     except BadAnnouncement:
         return False
     return True
@@ -51,7 +52,7 @@ def test_good_announcements_are_read_and_fit_the_schema(path: Path) -> None:
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.name)
 def test_bad_announcements_are_refused_with_the_reason_that_their_name_says(path: Path) -> None:
     with pytest.raises(BadAnnouncement) as caught:
-        decodeAnnouncement(path.read_bytes())
+        decodeMessage(path.read_bytes())
     assert caught.value.reason.value == path.name.split(".")[0]
     assert caught.value.detail
 
@@ -80,7 +81,7 @@ def test_there_are_fixtures() -> None:
 @example(b"\x00")
 def test_any_bytes_are_an_announcement_or_a_bad_one(payload: bytes) -> None:
     try:
-        assert isinstance(decodeAnnouncement(payload), Announcement)
+        assert isinstance(decodeMessage(payload), Announcement | EndOfBlock)
     except BadAnnouncement as error:
         assert error.detail
         (error.detail + error.fileName).encode("utf-8")
@@ -100,6 +101,7 @@ NUMBERS = st.one_of(
     st.integers(-5, 5),
     st.integers(),
     st.sampled_from([MAX_INTEGER, MAX_INTEGER + 1, MAX_EPOCH_SECONDS, MAX_EPOCH_SECONDS + 1, 2**63, 1e18]),
+    st.sampled_from([MAX_FILE_COUNT, MAX_FILE_COUNT + 1]),
     st.floats(allow_nan=False, allow_infinity=False),
 )
 TIMES = st.one_of(
@@ -122,6 +124,7 @@ VALUES = st.one_of(
     st.dictionaries(st.sampled_from("ab"), st.integers(), max_size=2),
 )
 FIELDS = ["FileName", "FilePath", "Checksum", "FileSize", "EventCount", "RunNumber", "Time", "Other"]
+FIELDS_OF_ENDS = ["EndOfBlock", "FileCount", "Type"]
 
 
 @settings(max_examples=1500)
@@ -131,7 +134,14 @@ def test_schema_and_decoder_agree_on_every_value(field: str, value: object) -> N
     assert is_taken(json.dumps(content).encode()) == VALIDATOR.is_valid(content)
 
 
-@given(st.dictionaries(st.sampled_from(FIELDS), VALUES))
+@settings(max_examples=1000)
+@given(st.sampled_from(FIELDS_OF_ENDS), VALUES)
+def test_schema_and_decoder_agree_on_every_value_of_the_end_of_a_block(field: str, value: object) -> None:
+    content = {"EndOfBlock": "20230302", "FileCount": 3, field: value}
+    assert is_taken(json.dumps(content).encode()) == VALIDATOR.is_valid(content)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS + FIELDS_OF_ENDS), VALUES))
 def test_schema_and_decoder_agree_on_every_object(content: dict[str, object]) -> None:
     assert is_taken(json.dumps(content).encode()) == VALIDATOR.is_valid(content)
 
