@@ -19,6 +19,7 @@ _ACTIVITY = re.compile(rf"[A-Za-z0-9 ._-]{{0,{_MAX_NAME}}}")
 _MAX_SECONDS = 366 * 86400
 _MAX_DAYS = 366
 _MAX_ATTEMPTS = 1000
+LOWEST_FTS_PRIORITY, HIGHEST_FTS_PRIORITY = 1, 5
 _GIVEN_FIELDS = frozenset({"Type", "Campaign"})
 _RESERVED_FIELDS = _GIVEN_FIELDS | {"Directory", "FileName", "Block", "SE"}
 
@@ -110,7 +111,7 @@ def _checkFTS(policy: TypePolicy) -> None:
     if not _ACTIVITY.fullmatch(policy.ftsActivity):
         remedy = f"use at most {_MAX_NAME} letters, digits, blanks and ._-, or leave it empty"
         _refuse(policy, "FTSActivity", policy.ftsActivity, "it is no plain name", remedy)
-    if not 1 <= policy.ftsPriority <= 5:
+    if not LOWEST_FTS_PRIORITY <= policy.ftsPriority <= HIGHEST_FTS_PRIORITY:
         _refuse(policy, "FTSPriority", str(policy.ftsPriority), "FTS3 has no such priority", "use a number from 1 to 5")
 
 

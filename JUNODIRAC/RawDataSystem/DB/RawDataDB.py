@@ -32,6 +32,7 @@ class RawDataDB(
     LedgerBlockLife,
     LedgerDatasets,
     LedgerValidations,
+    LedgerTails,
 ):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""
 

@@ -24,12 +24,13 @@ from JUNODIRAC.RawDataSystem.Service.DatasetMethods import DatasetMethods
 from JUNODIRAC.RawDataSystem.Service.IngestMethods import IngestMethods
 from JUNODIRAC.RawDataSystem.Service.QuarantineMethods import QuarantineMethods
 from JUNODIRAC.RawDataSystem.Service.RawDataService import MANAGERS, READERS, answer
+from JUNODIRAC.RawDataSystem.Service.TailMethods import TailMethods
 
 _DEFAULT_LIMIT = 200
 _MAX_LIMIT = 5000
 
 
-class RawDataManagerHandler(QuarantineMethods, IngestMethods, DatasetMethods):
+class RawDataManagerHandler(QuarantineMethods, IngestMethods, DatasetMethods, TailMethods):
     """RawData/RawDataManager: blocks and files here, the rest in its bases."""
 
     auth_getBlockStatus = READERS

@@ -18,9 +18,11 @@ from DIRAC.DataManagementSystem.private.FTS3Plugins.DefaultFTS3Plugin import Def
 from DIRAC.Resources.Storage.StorageElement import StorageElement
 
 from JUNODIRAC.Core.Domain.LFNPattern import LFNPattern
+from JUNODIRAC.Core.Domain.PolicyCheck import HIGHEST_FTS_PRIORITY
 from JUNODIRAC.Core.Domain.SourceRules import BadSourceRules, SourceRules
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 from JUNODIRAC.Core.Logic.SourceRanking import chooseSource, waitsForRelay
+from JUNODIRAC.DataManagementSystem.private.Tails import tails
 from JUNODIRAC.DataManagementSystem.private.TransferMemory import transferMemory
 from JUNODIRAC.RawDataSystem.Client.TypePolicies import loadEachTypePolicy
 
@@ -69,13 +71,15 @@ class JUNOFTS3Plugin(DefaultFTS3Plugin):
     def inferFTSActivity(self, ftsOperation: Any, rmsRequest: Any, rmsOperation: Any) -> str | None:
         """The activity of the files' Type, None if it has none.
 
-        DIRAC has no method for the priority: it is set here, unless the request has brought one.
+        DIRAC has no method for the priority: it is set here, unless the request has brought one. It is that of the Type; the
+        last files of a closed block go one ahead, so that blocks complete instead of waiting behind the next ones.
         """
         policy = self._typeOf(ftsOperation.ftsFiles[0].lfn) if ftsOperation.ftsFiles else None
         if policy is None:
             return None
         if ftsOperation.priority is None:
-            ftsOperation.priority = policy.ftsPriority
+            isTail = policy.ftsPriority < HIGHEST_FTS_PRIORITY and tails.has(rmsRequest)
+            ftsOperation.priority = policy.ftsPriority + int(isTail)
         return policy.ftsActivity or None
 
     # ---- the relay
