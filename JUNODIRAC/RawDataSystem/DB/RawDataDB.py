@@ -15,9 +15,9 @@ from JUNODIRAC.RawDataSystem.DB.LedgerIngest import LedgerIngest
 from JUNODIRAC.RawDataSystem.DB.LedgerQuarantine import LedgerQuarantine
 from JUNODIRAC.RawDataSystem.DB.LedgerReads import LedgerReads
 from JUNODIRAC.RawDataSystem.DB.LedgerRepairs import LedgerRepairs
+from JUNODIRAC.RawDataSystem.DB.LedgerReports import LedgerReports
 from JUNODIRAC.RawDataSystem.DB.LedgerSchema import OldSchema, missingFrom, schemaText, wantedColumns
 from JUNODIRAC.RawDataSystem.DB.LedgerTails import LedgerTails
-from JUNODIRAC.RawDataSystem.DB.LedgerValidations import LedgerValidations
 
 __all__ = ["LedgerMismatch", "OldSchema", "RawDataDB"]
 
@@ -31,7 +31,7 @@ class RawDataDB(
     LedgerRepairs,
     LedgerBlockLife,
     LedgerDatasets,
-    LedgerValidations,
+    LedgerReports,
     LedgerTails,
 ):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""

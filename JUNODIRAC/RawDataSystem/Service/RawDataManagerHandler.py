@@ -25,12 +25,13 @@ from JUNODIRAC.RawDataSystem.Service.IngestMethods import IngestMethods
 from JUNODIRAC.RawDataSystem.Service.QuarantineMethods import QuarantineMethods
 from JUNODIRAC.RawDataSystem.Service.RawDataService import MANAGERS, READERS, answer
 from JUNODIRAC.RawDataSystem.Service.TailMethods import TailMethods
+from JUNODIRAC.RawDataSystem.Service.ValidationMethods import ValidationMethods
 
 _DEFAULT_LIMIT = 200
 _MAX_LIMIT = 5000
 
 
-class RawDataManagerHandler(QuarantineMethods, IngestMethods, DatasetMethods, TailMethods):
+class RawDataManagerHandler(QuarantineMethods, IngestMethods, DatasetMethods, TailMethods, ValidationMethods):
     """RawData/RawDataManager: blocks and files here, the rest in its bases."""
 
     auth_getBlockStatus = READERS

@@ -116,11 +116,15 @@ class RawDataService(RequestHandler):
         return good, sorted(bad.values())
 
     def _storage(self, policy: TypePolicy) -> SourceStorage:
-        """The Type's source storage; made once, since it keeps threads and connections."""
+        """The Type's source storage."""
+        return self._storageAt(policy.sourceSE, self._vo())
+
+    def _storageAt(self, seName: str, vo: str) -> SourceStorage:
+        """A storage; made once, since it keeps threads and connections."""
         shifter = self.srv_getCSOption("shifterProxy", "")
         if shifter:
             returnValueOrRaise(setupShifterProxyInEnv(shifter))
-        key = (policy.sourceSE, self._vo())
+        key = (seName, vo)
         with self._storagesLock:
             if key not in self._storages:
                 self._storages[key] = SourceStorage(*key)
