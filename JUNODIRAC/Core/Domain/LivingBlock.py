@@ -37,7 +37,7 @@ class LivingBlock:
     """A block that was opened, with its sites.
 
     :param directory: the one that carries the block's metadata; empty for a follow-up block
-    :param parentID: the block whose late files this follow-up block has
+    :param parentID: the block whose late files this follow-up block has, and its name
     :param expectedFiles: the number that an end-of-block announcement declared
     :param closedBy: what closed it: EndOfBlock, Quiet, or a user
     :param registeredFiles: and the other counts: those of the last count
@@ -52,6 +52,7 @@ class LivingBlock:
     createdTime: datetime
     sites: tuple[LivingSite, ...] = ()
     parentID: int | None = None
+    parent: str = ""
     expectedFiles: int | None = None
     expectedTime: datetime | None = None
     openedTime: datetime | None = None
@@ -68,6 +69,11 @@ class LivingBlock:
     givenUpFiles: int = 0
     countedTime: datetime | None = None
     activeTime: datetime | None = None
+
+    @property
+    def lockName(self) -> str:
+        """The name under which receivers hold the block: that of the directory's block, to which late files belong first."""
+        return self.parent or self.name
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ class BlockLocks(LedgerConnection):
         super().__init__(*args, **kwargs)
 
     @contextmanager
-    def holdBlocks(self, blocks: Sequence[tuple[str, str]]) -> Iterator[None]:
+    def holdBlocks(self, blocks: Sequence[tuple[str, str]], waitSeconds: float | None = None) -> Iterator[None]:
         """See :meth:`Ports.Ledger.holdBlocks`.
+
+        :param waitSeconds: how long to wait for those that another one holds; None: :data:`WAIT_SECONDS`
 
         Not for blocks that the same thread holds already: a second context waits for the first one.
 
@@ -46,7 +48,7 @@ class BlockLocks(LedgerConnection):
             return
         conn = self._lockConnection()
         try:
-            self._takeLocks(conn, names)
+            self._takeLocks(conn, names, WAIT_SECONDS if waitSeconds is None else waitSeconds)
             yield
             self._freeLocks(conn, len(names))
         except BaseException:
@@ -75,14 +77,14 @@ class BlockLocks(LedgerConnection):
             raise TemporaryFailure(self.fullname, str(error)) from error
         return conn
 
-    def _takeLocks(self, conn: Any, names: dict[str, tuple[str, str]]) -> None:
+    def _takeLocks(self, conn: Any, names: dict[str, tuple[str, str]], waitSeconds: float) -> None:
         """All of them in one statement if they are free, else one after the other, waiting."""
         order = list(names)
         if all(self._ask(conn, ", ".join(["GET_LOCK(%s, 0)"] * len(order)), order)):
             return
         # hold none of those that come after the one to be waited for
         self._ask(conn, "RELEASE_ALL_LOCKS()")
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + waitSeconds
         for name in order:
             (isTaken,) = self._ask(conn, "GET_LOCK(%s, %s)", (name, max(deadline - time.monotonic(), 0)))
             if not isTaken:
@@ -91,7 +93,7 @@ class BlockLocks(LedgerConnection):
                 raise TemporaryFailure(
                     self.fullname,
                     f"block {block} of Type {typeName} was held by another receiver (connection {holder or 'unknown'} of the"
-                    f" database) for more than {WAIT_SECONDS:g} s",
+                    f" database) for more than {waitSeconds:g} s",
                 )
 
     def _freeLocks(self, conn: Any, count: int) -> None:

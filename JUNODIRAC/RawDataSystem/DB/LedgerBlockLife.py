@@ -130,9 +130,12 @@ class LedgerBlockLife(LedgerConnection):
                 sites[row[0]].append(_siteOf(dict(zip(_SITE_COLUMNS, row, strict=True))))
             sql = f"SELECT BlockID, MAX(ActiveTime) FROM Directories WHERE BlockID IN ({marks}) GROUP BY BlockID"
             activeTimes = dict(self.select(sql, chunk))
-            sql = f"SELECT {', '.join(_BLOCK_COLUMNS)} FROM Blocks WHERE BlockID IN ({marks}) AND State <> %s ORDER BY BlockID"
+            sql = (
+                f"SELECT {', '.join(f'b.{column}' for column in _BLOCK_COLUMNS)}, p.Block FROM Blocks b"
+                f" LEFT JOIN Blocks p ON p.BlockID = b.ParentID WHERE b.BlockID IN ({marks}) AND b.State <> %s ORDER BY b.BlockID"
+            )
             for row in self.select(sql, (*chunk, BlockState.KNOWN.value)):
-                values = dict(zip(_BLOCK_COLUMNS, row, strict=True))
+                values = dict(zip((*_BLOCK_COLUMNS, "Parent"), row, strict=True))
                 found.append(_blockOf(values, tuple(sites[row[0]]), activeTimes.get(row[0])))
         return found
 
@@ -164,6 +167,7 @@ def _blockOf(values: Mapping[str, Any], sites: tuple[LivingSite, ...], activeTim
         createdTime=rows.aware(values["CreatedTime"]),
         sites=sites,
         parentID=values["ParentID"],
+        parent=values["Parent"] or "",
         expectedFiles=values["ExpectedFiles"],
         expectedTime=rows.utc(values["ExpectedTime"]),
         openedTime=rows.utc(values["OpenedTime"]),

@@ -1,0 +1,190 @@
+"""One look at all blocks for which something is left to be done: what is known of them is gathered, and each goes on by it.
+
+Everything may be repeated: a change of state is made only from the state that was seen, and what belongs to it outside of the
+ledger is compared again in each cycle. What cannot be asked stands still, the rest goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from JUNODIRAC.Core.Domain.BlockClosing import LifePolicy, closeReason
+from JUNODIRAC.Core.Domain.BlockLife import Decision, Step, decideBlock
+from JUNODIRAC.Core.Domain.BlockState import BlockState
+from JUNODIRAC.Core.Domain.LivingBlock import LivingBlock
+from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
+from JUNODIRAC.Core.Logic.BlockCyclePorts import CycleCatalogue, CycleLedger, CycleTransfers
+from JUNODIRAC.Core.Logic.BlockFactsReader import BlockFactsReader
+from JUNODIRAC.Core.Logic.Ports import Refusal, TemporaryFailure
+from JUNODIRAC.Core.Logic.TransferUpkeep import TransferUpkeep
+
+ACTOR = "BlockAgent"
+_SAMPLES_KEPT = timedelta(days=1)
+_PRUNE_SECONDS = 600.0
+
+
+@dataclass
+class CycleReport:
+    """What a cycle did.
+
+    :param moved: changes of state
+    :param troubles: what stands still and why, by what it is about
+    :param isCut: there was more to do than a cycle may
+    """
+
+    blocks: int = 0
+    moved: int = 0
+    effects: int = 0
+    isCut: bool = False
+    troubles: dict[str, str] = field(default_factory=dict)
+
+    def note(self, what: str, failure: Exception) -> None:
+        """Something could not be asked or done."""
+        self.troubles[what] = str(failure) or repr(failure)
+
+
+@dataclass(frozen=True)
+class CycleLimits:
+    """What a cycle may do at most.
+
+    :param maxMoves: blocks that are changed
+    :param maxEffects: calls that change transformations
+    :param patienceSeconds: see :class:`LifePolicy`
+    """
+
+    maxMoves: int = 100
+    maxEffects: int = 200
+    patienceSeconds: int = 3600
+
+
+class BlockCycle:
+    """Holds what one cycle leaves for the next: where it was cut, and which validations it has seen."""
+
+    def __init__(self, ledger: CycleLedger, catalogue: CycleCatalogue, transfers: CycleTransfers) -> None:
+        self._ledger = ledger
+        self._transfers = transfers
+        self._reader = BlockFactsReader(ledger, catalogue, transfers)
+        self._upkeep = TransferUpkeep(ledger, transfers)
+        self._seenValidation = 0
+        self._leftOver: set[int] = set()
+        self._failed: set[int] = set()
+        self._nextPrune: datetime | None = None
+
+    def run(self, policies: Mapping[str, TypePolicy], limits: CycleLimits, now: datetime) -> CycleReport:
+        """One cycle.
+
+        :param policies: of the Types that are configured well; blocks of others stand still
+        :raises TemporaryFailure: if the ledger does not answer
+        """
+        report = CycleReport()
+        newestValidation, found = self._ledger.badSince(self._seenValidation)
+        found |= self._leftOver | self._failed
+        blocks = self._known(self._ledger.readLivingBlocks(found), policies, report)
+        report.blocks = len(blocks)
+        lives = {name: LifePolicy.ofType(policy, limits.patienceSeconds) for name, policy in policies.items()}
+        facts = self._reader.read(blocks, policies, lives, now, report.note)
+        active = _asked(self._transfers.activeOnes, "active transformations", report)
+        due = []
+        for block in blocks:
+            decision = decideBlock(block, facts[block.blockID], lives[block.typeName], now)
+            if decision != Decision():
+                due.append((block, decision))
+        # what was left over goes first, and what failed last, so that a few blocks never hold up the others
+        due.sort(key=lambda each: (each[0].blockID in self._failed, each[0].blockID not in self._leftOver))
+        self._failed = set()
+        for block, decision in due[: limits.maxMoves]:
+            self._apply(block, decision, active, lives[block.typeName], report, now)
+        self._leftOver = {block.blockID for block, _ in due[limits.maxMoves :]}
+        report.isCut = bool(self._leftOver)
+        self._seenValidation = newestValidation
+        if active is not None:
+            self._upkeep.run(blocks, active, limits.maxEffects, report)
+        self._prune(now)
+        return report
+
+    # ---- steps
+
+    def _known(self, blocks: Iterable[LivingBlock], policies: Mapping[str, TypePolicy], report: CycleReport) -> list[LivingBlock]:
+        """Those whose Type is configured; the others are told of once for each Type."""
+        known = []
+        for block in blocks:
+            if block.typeName in policies:
+                known.append(block)
+            else:
+                report.troubles[f"Type {block.typeName}"] = "its blocks stand still, it is not configured, or not well"
+        return known
+
+    def _apply(
+        self,
+        block: LivingBlock,
+        decision: Decision,
+        active: Mapping[int, str] | None,
+        policy: LifePolicy,
+        report: CycleReport,
+        now: datetime,
+    ) -> None:
+        """Take the steps of one block until one fails: those that follow it wait for the next cycle."""
+        what = f"block {block.name} of Type {block.typeName}"
+        try:
+            for step in decision.steps:
+                if not self._take(block, step, active, policy, now):
+                    return
+                report.moved += 1
+            for se, words in decision.problems.items():
+                self._ledger.noteProblem(block.blockID, se, words)
+        except Exception as failure:  # noqa: BLE001 one odd block must not hold up the others
+            self._failed.add(block.blockID)
+            report.note(what, failure)
+
+    def _take(self, block: LivingBlock, step: Step, active: Mapping[int, str] | None, policy: LifePolicy, now: datetime) -> bool:
+        """One step, with what has to be done before it. False: not now."""
+        if step.se:
+            if step.old is BlockState.OPEN and step.new is BlockState.CLOSED and not self._flushed(block, step.se, active):
+                return False
+            return self._ledger.moveSite(block.blockID, step.se, step.old, step.new, ACTOR, step.reason, step.problem)
+        if step.closedBy:
+            return self._close(block, step, policy, now)
+        return self._ledger.moveBlock(block.blockID, step.old, step.new, ACTOR, step.reason, step.problem)
+
+    def _flushed(self, block: LivingBlock, se: str, active: Mapping[int, str] | None) -> bool:
+        """Have the tail of the block sent to this site: the state Closed says that this was done.
+
+        One that somebody stopped stays stopped.
+        """
+        if active is None:
+            return False
+        (transformationID,) = (site.transformationID for site in block.sites if site.se == se)
+        if active.get(transformationID) == "Active":
+            self._transfers.flush(transformationID)
+        return True
+
+    def _close(self, block: LivingBlock, step: Step, policy: LifePolicy, now: datetime) -> bool:
+        """Close a block while no receiver has it in hand, if the reason still holds then."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._ledger.holdBlocks([(block.typeName, block.lockName)], waitSeconds=0))
+            except TemporaryFailure:
+                return False  # a receiver is at work on it
+            counts = self._ledger.countBlockFiles([block.blockID])[block.blockID]
+            last = self._ledger.lastAnnounced([block.blockID]).get(block.blockID)
+            if closeReason(block, counts, policy, True, last, now) is None:
+                return False
+            return self._ledger.moveBlock(
+                block.blockID, step.old, step.new, ACTOR, step.reason, step.problem, closedBy=step.closedBy
+            )
+
+    def _prune(self, now: datetime) -> None:
+        if self._nextPrune is None or now >= self._nextPrune:
+            self._ledger.pruneProgress(now - _SAMPLES_KEPT)
+            self._nextPrune = now + timedelta(seconds=_PRUNE_SECONDS)
+
+
+def _asked(call: Callable[[], dict[int, str]], what: str, report: CycleReport) -> dict[int, str] | None:
+    try:
+        return call()
+    except (TemporaryFailure, Refusal) as failure:
+        report.note(what, failure)
+        return None
