@@ -59,7 +59,7 @@ def typeName(ledger) -> Iterator[str]:
             f"DELETE t FROM Blocks b JOIN Directories d ON d.BlockID = b.BlockID JOIN {table} t ON t.DirectoryID = d.DirectoryID"
         )
         ledger.execute(f"{sql} WHERE b.Type = %s", (name,))
-    for table in ("BlockTransfers", "Directories"):
+    for table in ("BlockTransfers", "Directories", "LateFiles", "BlockEvents"):
         ledger.execute(f"DELETE t FROM {table} t JOIN Blocks b ON b.BlockID = t.BlockID WHERE b.Type = %s", (name,))
     ledger.execute("DELETE FROM Blocks WHERE Type = %s", (name,))
 

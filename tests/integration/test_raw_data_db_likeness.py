@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from ledgertools import NOW, makeEntry, makeFile, makeQuarantined, makeWaiting
 
+from JUNODIRAC.Core.Domain.Block import Block
+from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.FileState import FileState, IllegalTransition
 from JUNODIRAC.Core.Domain.Reason import Reason
 
@@ -19,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit/core"))
 from fakes import FakeLedger, Steps
 
 FILES, MESSAGES, STEPS = 3, 5, 60
+BLOCK, LATE = "20230302", ["20230302-late1", "20230302-late2"]
 
 
 def step(choose: random.Random, ledgers, typeName: str) -> None:
@@ -29,8 +32,12 @@ def step(choose: random.Random, ledgers, typeName: str) -> None:
     item = makeQuarantined(typeName, offset, file, reason=choose.choice([Reason.ZERO_SIZE, Reason.CONFLICT]), detail="no")
     waiting = makeWaiting(file, offset, nextTime=NOW + timedelta(seconds=choose.randrange(9)), attempts=choose.randrange(9))
     sizeBytes = choose.choice([None, 7])
+    # another message than that of the row: a file that is on its way is never moved
+    row = ledgers[0].findFiles([file]).get(file.lfn)
+    isRow = row is not None and row.offset == offset
+    followUp = row.followUp if row is not None and isRow else choose.choice(["", "", *LATE])
     calls = [
-        lambda ledger: ledger.recordAnnounced([makeEntry(file, offset, sizeBytes=sizeBytes)]),
+        lambda ledger: ledger.recordAnnounced([makeEntry(file, offset, sizeBytes=sizeBytes, followUp=followUp)]),
         lambda ledger: ledger.recordRegistered([file.lfn]),
         lambda ledger: ledger.recordQuarantined([item]),
         lambda ledger: ledger.recordWaiting([waiting]),
@@ -48,11 +55,38 @@ def step(choose: random.Random, ledgers, typeName: str) -> None:
     assert outcomes[0] == outcomes[1]
 
 
+def blockStep(choose: random.Random, real, fake, typeName: str) -> None:
+    """Something happens to a block, in both ledgers."""
+    name = choose.choice([BLOCK, BLOCK, *LATE])
+    parent = fake.parents.get((typeName, name), "")
+    state, position = choose.choice(list(BlockState)), (f"juno.{typeName}", 0, choose.randrange(99))
+    what = choose.choice(["open", "move", "take back", "expect"])
+    if what == "open" and (name == BLOCK or parent):
+        directory = "" if parent else makeFile(typeName).directory
+        block = Block(typeName, name, directory, {choose.choice(["A-SE", "B-SE"]): choose.randrange(99)}, parent=parent)
+        for each in (real, fake):
+            each.recordBlock(block)
+    elif what == "move" and fake.findBlock(typeName, name) and state is not BlockState.KNOWN:
+        real.execute("UPDATE Blocks SET State = %s WHERE Type = %s AND Block = %s", (state.value, typeName, name))
+        fake.move_block(name, state, typeName)
+    elif what == "take back" and fake.findBlock(typeName, name):
+        for each in (real, fake):
+            each.takeBack(typeName, name, "late")
+    elif what == "expect" and name == BLOCK:
+        fake.held = [(typeName, name)]
+        assert real.recordExpected(typeName, name, 5, position) == fake.recordExpected(typeName, name, 5, position)
+        fake.held = []
+
+
+def blocksShownBy(ledger, typeName: str) -> object:
+    return [ledger.findBlock(typeName, name) for name in (BLOCK, *LATE)], ledger.findFollowUp(typeName, BLOCK)
+
+
 def shownBy(ledger, typeName: str) -> object:
     """What ingest can see."""
     files = [makeFile(typeName, number) for number in range(FILES)]
     found = ledger.findFiles(files)
-    rows = {lfn: (row.state, row.sizeBytes, *_claim(row)) for lfn, row in found.items()}
+    rows = {lfn: (row.state, row.sizeBytes, row.followUp, *_claim(row)) for lfn, row in found.items()}
     due = ledger.dueWaiting(f"juno.{typeName}", [0], NOW + timedelta(days=1), 1000)
     positions = [(f"juno.{typeName}", 0, offset) for offset in range(FILES * MESSAGES)]
     waits = [(item.message, item.since, item.nextTime, item.attempts, item.reason) for item in due]
@@ -75,6 +109,9 @@ def test_any_order_of_calls_ends_alike_in_memory_and_in_the_database(ledger, typ
     fake = FakeLedger(Steps())
     for number in range(STEPS):
         step(choose, (ledger, fake), typeName)
+        if seed % 2:
+            blockStep(choose, ledger, fake, typeName)
+            assert blocksShownBy(ledger, typeName) == blocksShownBy(fake, typeName), f"after call {number}"
         real, memory = shownBy(ledger, typeName), shownBy(fake, typeName)
         assert real == memory, f"after call {number}"
         found, expected = recordStates(ledger, fake, typeName)

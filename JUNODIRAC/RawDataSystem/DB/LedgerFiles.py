@@ -74,7 +74,8 @@ class LedgerFiles(LedgerLateFiles):
             isTakenUp = bool(self.upsert("Files", rows.ANNOUNCED_COLUMNS, values, updates, conn))
             if isTakenUp or followUpIDs:
                 fileIDs = self._writtenRows(entries, directoryIDs, conn)
-                self._closeAnswered(list(fileIDs), now, conn)
+                if isTakenUp:
+                    self._closeAnswered(list(fileIDs), now, conn)
                 self._assignBlocks(fileIDs, followUpIDs, conn)
 
         self.inTransaction(work)

@@ -182,10 +182,10 @@ class FakeLedger:
             self._ensure_directories([entry.file for entry in entries])
             for entry in entries:
                 demand(entry.state == FileState.ANNOUNCED)
+                if entry.followUp:
+                    self.parents.setdefault((entry.file.typeName, entry.followUp), entry.file.block)
                 old = self.rows_by_key.get(key_of(entry.file.lfn))
                 if (old.state if old else None) in OPEN_TO_ANNOUNCEMENTS:
-                    if entry.followUp:
-                        self.parents.setdefault((entry.file.typeName, entry.followUp), entry.file.block)
                     self._write(entry)
                     self._close_quarantines(entry.file.lfn)
 
@@ -305,11 +305,11 @@ class FakeLedger:
             demand((typeName, name) in self.held)
             return self.expected.setdefault((typeName, name), Expected(fileCount, position))
 
-    def move_block(self, name: str, state: BlockState) -> None:
+    def move_block(self, name: str, state: BlockState, typeName: str = "Raw") -> None:
         """The block agent, or a person, changes the state of a block, if there is one of this name."""
-        block = self.blocks.get(("Raw", name))
+        block = self.blocks.get((typeName, name))
         if block is not None:
-            self.blocks["Raw", name] = replace(block, state=state)
+            self.blocks[typeName, name] = replace(block, state=state)
 
     def close(self, lfn: str, state: FileState) -> None:
         """A person waives or drops a file."""
