@@ -158,6 +158,17 @@ RULES: tuple[RepairRule, ...] = (
         "FTS works on it", lambda it: it.transfer is TransferAt.WORKING and it.request is RequestAt.OPEN, _A.WAIT
     ),
     RepairRule("a registered copy is missing or wrong", lambda it: it.replica is True and _isBad(it), _A.DEREGISTER),
+    RepairRule(
+        "the validation names a good copy again and again",
+        lambda it: (
+            it.isSuspected
+            and it.replica is True
+            and it.file is _F.PROCESSED
+            and it.copy is CopySeen.GOOD
+            and it.patience is not Patience.FRESH
+        ),
+        _A.GIVE_UP,
+    ),
     RepairRule("the catalogue does not tell", lambda it: it.replica is None, _A.WAIT),
     RepairRule("somebody took it out of the transformation", lambda it: it.file is _F.OTHER, _A.WAIT),
     RepairRule(
@@ -238,6 +249,11 @@ _COPIES = {
 }
 
 
+def isWorking(ftsStatus: str | None) -> bool:
+    """Whether FTS3 itself has the file in hand."""
+    return ftsStatus is not None and ftsStatus not in _TRANSFERS
+
+
 def situationOf(
     facts: TransferFacts,
     now: datetime,
@@ -253,13 +269,14 @@ def situationOf(
     :param attempts: what was done about it so far
     :param badSEs: storage elements whose replica of it is known to be bad
     """
-    changes = [time for time in (facts.fileTime, facts.taskTime, facts.requestTime, facts.ftsTime) if time]
+    times = (facts.fileTime, facts.taskTime, facts.requestTime, facts.ftsTime, facts.requestActiveTime)
+    changes = [time for time in times if time]
     left = maxAttempts - attempts
     return Situation(
         file=_FILES.get(facts.fileStatus, _F.OTHER) if facts.fileStatus else _F.NOT_ATTACHED,
         task=_taskOf(facts),
         request=_REQUESTS.get(facts.requestStatus, RequestAt.OPEN) if facts.requestStatus else RequestAt.NONE,
-        transfer=_TRANSFERS.get(facts.ftsStatus, TransferAt.WORKING) if facts.ftsStatus else TransferAt.NONE,
+        transfer=_transferOf(facts),
         replica=facts.hasReplica,
         copy=_COPIES.get(facts.copy) or (CopySeen.NO_ANSWER if facts.copyDetail else CopySeen.NOT_ASKED),
         isOld=not changes or (now - max(changes)).total_seconds() > stuckSeconds,
@@ -273,3 +290,9 @@ def _taskOf(facts: TransferFacts) -> TaskAt:
     if facts.taskStatus is None:
         return TaskAt.NONE
     return TaskAt.SUBMITTED if facts.requestID else TaskAt.CREATED
+
+
+def _transferOf(facts: TransferFacts) -> TransferAt:
+    if facts.isRequestWorked or isWorking(facts.ftsStatus):
+        return TransferAt.WORKING
+    return _TRANSFERS[facts.ftsStatus] if facts.ftsStatus else TransferAt.NONE

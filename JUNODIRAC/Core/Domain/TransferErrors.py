@@ -25,6 +25,7 @@ class ErrorClass(StrEnum):
     CHECKSUM_MISMATCH = "ChecksumMismatch"
     TIMEOUT = "Timeout"
     LOST = "Lost"
+    COPY_LOST = "CopyLost"
     PROXY = "Proxy"
     CATALOGUE = "Catalogue"
     BANNED = "Banned"
@@ -118,6 +119,9 @@ POLICIES: dict[ErrorClass, ErrorPolicy] = {
     ErrorClass.LOST: ErrorPolicy(
         "FTS3 lost or canceled the copy", Blame.NONE, 0, 0, False, 10, 60, 2, 2 * _HOURS,
         OPERATOR, "look at the FTS3 server"),
+    ErrorClass.COPY_LOST: ErrorPolicy(
+        "a registered copy is no longer on its storage", Blame.NONE, 0, 0, False, 10, 60, 2, 6 * _HOURS,
+        SITE, "find out what deletes files there"),
     ErrorClass.PROXY: ErrorPolicy(
         "our proxy or certificate is not accepted", Blame.NONE, 0, 0, False, 120, 600, 2, 6 * _HOURS,
         OPERATOR, "renew the production manager's proxy (dirac-proxy-init) and look at the certificates; then dirac-juno-block"
@@ -153,6 +157,7 @@ _PATTERNS: tuple[tuple[ErrorClass, re.Pattern[str]], ...] = (
     (ErrorClass.LOST, _pattern(
         r"^job \S+ not found", r"job (has been |was )?cance", r"stayed in the queue", r"no fts server has updated",
         r"^request (gone|canceled)", r"operation canceled")),
+    (ErrorClass.COPY_LOST, _pattern(r"^there is no such file$", r"registered copy .{0,40}(missing|not there)")),
     (ErrorClass.PROXY, _pattern(
         r"(proxy|certificate|credentials?|token)\b.{0,60}(expired|not (be )?found|not valid|invalid|missing)",
         r"(expired|invalid|no|valid) (proxy|credentials?|certificate)", r"could not process the proxy", r"no mapping defined",

@@ -30,6 +30,8 @@ class TransferFacts:
     :param operationID: the request's operation that copies the file
     :param ftsStatus: of the file in FTS3 as DIRAC keeps it: New, Submitted, Active, Finished, Failed, Canceled, Defunct ...
     :param ftsAttempts: how many times it was submitted
+    :param isRequestWorked: whether FTS3 works on any file of the request: it ends for all of them together
+    :param requestActiveTime: when the request or any of its files in FTS3 last changed
     :param hasReplica: whether the catalogue has a replica at the destination; None: it could not be asked
     :param otherSEs: where else the catalogue has replicas
     :param copy: what lies at the destination
@@ -57,6 +59,8 @@ class TransferFacts:
     ftsAttempts: int = 0
     ftsTime: datetime | None = None
     ftsError: str = ""
+    isRequestWorked: bool = False
+    requestActiveTime: datetime | None = None
     hasReplica: bool | None = None
     otherSEs: tuple[str, ...] = ()
     copy: CopyState = CopyState.UNKNOWN

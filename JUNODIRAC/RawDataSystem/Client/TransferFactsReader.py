@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from JUNODIRAC.Core.Domain.FileHistory import asUTC
+from JUNODIRAC.Core.Domain.RepairTable import isWorking
 from JUNODIRAC.Core.Domain.TransferFacts import CopyState, TransferFacts
 from JUNODIRAC.Core.Logic.Ports import StoredFile
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import valueOrRaise
@@ -54,6 +56,22 @@ class _Request:
 
     status: str
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    isWorked: bool = False
+    activeTime: datetime | None = None
+
+    def noteTransfers(self, transfers: Mapping[str, Mapping[str, Any]]) -> None:
+        """What FTS3 did for some of its files."""
+        self.isWorked = self.isWorked or any(isWorking(each["ftsStatus"]) for each in transfers.values())
+        times = [self.activeTime, *(each["ftsTime"] for each in transfers.values())]
+        self.activeTime = max((time for time in times if time), default=None)
+        for lfn, values in transfers.items():
+            if lfn in self.files:
+                self.files[lfn] |= values
+
+    def factsOf(self, lfn: str) -> dict[str, Any]:
+        """For one file."""
+        common = {"requestStatus": self.status, "isRequestWorked": self.isWorked, "requestActiveTime": self.activeTime}
+        return common | self.files.get(lfn, {})
 
 
 class TransferFactsReader:
@@ -101,8 +119,7 @@ class TransferFactsReader:
             if taskID in tasks:
                 facts = _taskFacts(facts, tasks[taskID])
             if requestID:
-                request = requests[requestID]
-                facts = replace(facts, requestID=requestID, requestStatus=request.status, **request.files.get(lfn, {}))
+                facts = replace(facts, requestID=requestID, **requests[requestID].factsOf(lfn))
             found[lfn] = facts
         return found
 
@@ -117,18 +134,27 @@ class TransferFactsReader:
         byName = {each.lfn: each for each in facts}
         if not byName:
             return {}
+        (se,) = {each.se for each in byName.values()}
+        found = self.copiesAt(se, {lfn: declared[lfn] for lfn in byName if lfn in declared})
+        for lfn, (state, detail) in found.items():
+            byName[lfn] = replace(byName[lfn], copy=state, copyDetail=detail)
+        return byName
+
+    def copiesAt(self, se: str, declared: Mapping[str, tuple[int, str]]) -> dict[str, tuple[CopyState, str]]:
+        """What a storage says of files, and that in words; raises as :meth:`withCopies`.
+
+        :param declared: size in bytes and adler32 of each LFN
+        """
         if self._storageOf is None:
             raise ValueError("this reader was made without storages")
-        (se,) = {each.se for each in byName.values()}
+        if not declared:
+            return {}
         # a checksum makes the storage read the whole file: not where the size alone is wrong
-        sizes = self._storageOf(se).look(list(byName))
-        whole = [lfn for lfn, stored in sizes.items() if lfn in declared and stored.sizeBytes == declared[lfn][0]]
-        stored = sizes | (self._storageOf(se).look(whole, whole) if whole else {})
-        for lfn, each in byName.items():
-            if lfn in declared and lfn in stored:
-                state, detail = judgeCopy(stored[lfn], *declared[lfn])
-                byName[lfn] = replace(each, copy=state, copyDetail=detail)
-        return byName
+        storage = self._storageOf(se)
+        stored = storage.look(list(declared))
+        whole = [lfn for lfn, each in stored.items() if each.sizeBytes == declared[lfn][0]]
+        stored |= storage.look(whole, whole) if whole else {}
+        return {lfn: judgeCopy(each, *declared[lfn]) for lfn, each in stored.items()}
 
     # ---- what each service says
 
@@ -169,14 +195,12 @@ class TransferFactsReader:
         request = valueOrRaise(self._clients.requests.peekRequest(requestID), REQUESTS)
         if not request:  # deleted in between
             return _Request(GONE)
-        found = _Request(status)
+        found = _Request(status, activeTime=asUTC(request.LastUpdate))
         for operation in request:
             for file in operation:
                 found.files[file.LFN] = _inRequest(found.files.get(file.LFN), request, operation, file)
         for operationID in sorted({values["operationID"] for values in found.files.values() if values["operationID"]}):
-            for lfn, values in self._transfers(operationID).items():
-                if lfn in found.files:
-                    found.files[lfn] |= values
+            found.noteTransfers(self._transfers(operationID))
         return found
 
     def _transfers(self, operationID: int) -> dict[str, dict[str, Any]]:

@@ -109,6 +109,7 @@ def test_each_file_has_the_facts_of_all_services():
         ftsAttempts=3,
         ftsTime=THEN.replace(tzinfo=UTC),
         ftsError="[28] No space",
+        requestActiveTime=THEN.replace(tzinfo=UTC),
         hasReplica=False,
         otherSEs=("IHEP-EOS",),
     )
@@ -128,6 +129,14 @@ def test_a_request_that_is_no_longer_kept_is_gone_and_a_file_that_is_not_attache
 def test_a_file_that_the_catalogue_lacks_has_no_replica_and_one_it_cannot_tell_of_is_unknown():
     facts = reader(Services()).read(5, SE, LFNS)
     assert [facts[lfn].hasReplica for lfn in LFNS] == [True, False, False, None]
+
+
+def test_while_fts_works_on_one_file_of_a_request_all_of_them_are_worked_on():
+    services = Services()
+    works = SimpleNamespace(lfn="/other", status="Active", ftsGUID="abc", attempt=1, lastUpdate=THEN, error="")
+    services.getOperationsFromRMSOpID = lambda _operationID: S_OK([SimpleNamespace(ftsJobs=[], ftsFiles=[works])])
+    facts = reader(services).read(5, SE, LFNS)
+    assert [facts[lfn].isRequestWorked for lfn in LFNS] == [True, True, False, False]
 
 
 def test_calls_do_not_grow_with_the_number_of_files():
