@@ -1,4 +1,4 @@
-"""CPU of the control plane."""
+"""CPU of the control plane: agents, services and servers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,34 @@ from junotestbed import components
 from junotestbed.testbed import Testbed
 
 _SERVERS = ("mariadb", "kafka", "fts3-standin")
+_BUSIEST = 8
+
+
+class CpuMeter:
+    """Measures from its making on."""
+
+    def __init__(self, testbed: Testbed) -> None:
+        self._testbed = testbed
+        self._started = time.monotonic()
+        self._before = _cpuSeconds(testbed)
+
+    def shares(self) -> dict[str, float]:
+        """Shares of one core, by kind and of the busiest; what was restarted meanwhile is missing."""
+        after, elapsed = _cpuSeconds(self._testbed), time.monotonic() - self._started
+        used = {name: max(0.0, after[name] - self._before.get(name, after[name])) / elapsed for name in after}
+        kinds: Counter[str] = Counter()
+        for name, share in used.items():
+            kinds[f"{name.partition(' ')[0]}s"] += share
+        busiest = sorted(used, key=lambda name: -used[name])[:_BUSIEST]
+        shares = {"all": sum(used.values()), **kinds, **{name: used[name] for name in busiest}}
+        return {name: round(share, 4) for name, share in shares.items()}
 
 
 def cpuShares(testbed: Testbed, seconds: float) -> dict[str, float]:
-    """Shares of one core that agents, services and servers use for some time, and those of the busiest of them."""
-    before, started = _cpuSeconds(testbed), time.monotonic()
+    """What is used within some time."""
+    meter = CpuMeter(testbed)
     time.sleep(seconds)
-    after, elapsed = _cpuSeconds(testbed), time.monotonic() - started
-    used = {name: max(0.0, after[name] - before.get(name, after[name])) / elapsed for name in after}
-    kinds: Counter[str] = Counter()
-    for name, share in used.items():
-        kinds[name.partition(" ")[0]] += share
-    busiest = sorted(used, key=lambda name: -used[name])[:6]
-    return {kind: round(share, 4) for kind, share in kinds.items()} | {
-        "all": round(sum(used.values()), 4),
-        **{name: round(used[name], 4) for name in busiest},
-    }
+    return meter.shares()
 
 
 def _cpuSeconds(testbed: Testbed) -> Mapping[str, float]:
@@ -35,7 +47,7 @@ def _cpuSeconds(testbed: Testbed) -> Mapping[str, float]:
 
 
 def _ofTree(pid: int) -> float:
-    """A process with all that it has started."""
+    """A process with all that it has started, and those of them that have ended."""
     import psutil
 
     try:
@@ -43,4 +55,4 @@ def _ofTree(pid: int) -> float:
         times = [process.cpu_times() for process in (top, *top.children(recursive=True))]
     except psutil.NoSuchProcess:
         return 0.0
-    return sum(each.user + each.system for each in times)
+    return sum(each.user + each.system + each.children_user + each.children_system for each in times)

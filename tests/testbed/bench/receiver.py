@@ -18,7 +18,6 @@ from junotestbed.shell import tail, wait_for
 
 from bench.workload import TYPE_NAME
 
-_INSTANCE = f"{TYPE_NAME}ReceiverAgent"
 # the part in parentheses: seconds by stage
 _BATCH = re.compile(r"^(\S+) .*Batch +(\d+) messages: (\d+) registered, .* in ([\d.]+) s(?: \((.*)\))?", re.MULTILINE)
 _STAGE = re.compile(r"([\w ]+?) ([\d.]+)(?:, |$)")
@@ -46,20 +45,28 @@ class Receiver:
 
     :param typeOptions: the Type's section
     :param agentOptions: options of the agent that differ from its defaults
+    :param typeName: of the Type
     """
 
-    def __init__(self, settings: Settings, typeOptions: Mapping[str, str], agentOptions: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        typeOptions: Mapping[str, str],
+        agentOptions: Mapping[str, str] | None = None,
+        typeName: str = TYPE_NAME,
+    ) -> None:
         self._settings = settings
+        self._instance = f"{typeName}ReceiverAgent"
         self.folder = settings.run / "bench"
         self.folder.mkdir(exist_ok=True)
-        self.log = self.folder / "receiver.log"
-        self._cfg = self.folder / f"{_INSTANCE}.cfg"
+        self.log = self.folder / ("receiver.log" if typeName == TYPE_NAME else f"{self._instance}.log")
+        self._cfg = self.folder / f"{self._instance}.cfg"
         agent = {"Module": "DataReceiverAgent", "PollingTime": "10", "MaxCycles": "0", **(agentOptions or {})}
         write_cfg(
             self._cfg,
             {
-                "Operations": {"Defaults": {"RawData": {"Types": {TYPE_NAME: dict(typeOptions)}}}},
-                "Systems": {"RawData": {"Agents": {_INSTANCE: agent}}},
+                "Operations": {"Defaults": {"RawData": {"Types": {typeName: dict(typeOptions)}}}},
+                "Systems": {"RawData": {"Agents": {self._instance: agent}}},
             },
         )
         self.process: subprocess.Popen[bytes] | None = None
@@ -72,7 +79,7 @@ class Receiver:
         """
         root = self._settings.dirac_root
         command = ["bash", "-c", f'source {root}/bashrc; export X509_USER_PROXY={root}/etc/no-proxy.pem; exec "$@"', "receiver"]
-        command += [*wrapper, "dirac-agent", f"RawData/{_INSTANCE}", "--cfg", str(self._cfg)]
+        command += [*wrapper, "dirac-agent", f"RawData/{self._instance}", "--cfg", str(self._cfg)]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 command,

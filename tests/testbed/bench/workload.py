@@ -71,6 +71,8 @@ def typeOptions(topic: str, withStorageCheck: bool) -> dict[str, str]:
         "TransformationRule": "{Type}-{Block}-{SE}",
         "StorageCheck": "Size" if withStorageCheck else "None",
         "ChecksumCheck": "Trust",
+        # the blocks of the benchmark say no day that could be swept
+        "SweepSeconds": "0",
     }
 
 
