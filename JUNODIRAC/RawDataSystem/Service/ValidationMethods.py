@@ -77,11 +77,11 @@ class ValidationMethods(RawDataService):
         except UnknownLook as error:
             raise SErrorException(str(error)) from error
 
-    auth_findReportBlocks = READERS
-    types_findReportBlocks = [str, list, str, str]
+    auth_listReportBlocks = READERS
+    types_listReportBlocks = [str, list, str, str]
 
     @answer
-    def export_findReportBlocks(self, typeName: str, names: list[str], first: str, last: str) -> list[list[str]]:
+    def export_listReportBlocks(self, typeName: str, names: list[str], first: str, last: str) -> list[list[str]]:
         """Type and name of blocks and of their follow-up blocks.
 
         :param typeName: empty for all

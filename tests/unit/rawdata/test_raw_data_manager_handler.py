@@ -114,6 +114,7 @@ CHANGES = {
     "waiveQuarantined": ([1], "because"),
     "dropQuarantined": ([1], "because"),
     "announceForgotten": ("Raw", ["/juno/raw/x.dat"], "because"),
+    "startValidation": ("Raw", "20230302", [], "because"),
     "createDataset": ("week", "Raw", "20230301", "20230307", "because"),
     "freezeDataset": ("week", "because"),
 }
