@@ -15,6 +15,7 @@ from JUNODIRAC.Core.Domain.FileHistory import CatalogueRecord, LedgerFile, Quara
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.LedgerRecords import ReceiverRecord
 from JUNODIRAC.Core.Domain.LivingBlock import LivingBlock, LivingSite
+from JUNODIRAC.Core.Domain.RepairRecords import Pause, RepairRecord
 from JUNODIRAC.Core.Domain.TransferFacts import CopyState, TransferFacts
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 from JUNODIRAC.Core.Domain.Validation import Difference, Validation
@@ -83,35 +84,6 @@ class OriginFacts:
 
 
 @dataclass(frozen=True)
-class PauseFacts:
-    """Nothing is copied to a site for a while.
-
-    :param until: None: until somebody ends it
-    :param errorClass: of the failures because of which the repair made it; empty: a person did
-    """
-
-    since: datetime
-    until: datetime | None
-    actor: str
-    reason: str
-    errorClass: str = ""
-    isOfBlock: bool = False
-
-
-@dataclass(frozen=True)
-class RepairFacts:
-    """What was done about a file that did not get to a site by itself."""
-
-    isGivenUp: bool
-    action: str
-    errorClass: str
-    error: str
-    attempts: int
-    lastTime: datetime
-    nextTime: datetime | None = None
-
-
-@dataclass(frozen=True)
 class SiteFacts:
     """A file and one of its destinations.
 
@@ -131,8 +103,8 @@ class SiteFacts:
     blockState: BlockState | None = None
     transformationStatus: str | None = None
     transfer: TransferFacts | None = None
-    pause: PauseFacts | None = None
-    repair: RepairFacts | None = None
+    pause: Pause | None = None
+    repair: RepairRecord | None = None
     validation: Validation | None = None
     unavailable: Mapping[str, str] = field(default_factory=dict)
 
@@ -181,7 +153,7 @@ class BlockSiteFacts:
     fileCounts: Mapping[str, int] | None = None
     etaSeconds: float | None = None
     overdueSince: datetime | None = None
-    pause: PauseFacts | None = None
+    pause: Pause | None = None
     givenUp: Sequence[GivenUp] = ()
     validation: Validation | None = None
     files: Sequence[SiteFacts] = ()

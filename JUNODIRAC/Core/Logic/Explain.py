@@ -8,6 +8,7 @@ from datetime import datetime
 from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.Explanation import NOBODY, Chain, Explanation, Link, LinkState, Stage, Verdict, verdictOf, worst
 from JUNODIRAC.Core.Domain.FileState import FileState
+from JUNODIRAC.Core.Domain.RepairRecords import RepairState
 from JUNODIRAC.Core.Domain.TransferFacts import CopyState
 from JUNODIRAC.Core.Domain.WhyFacts import OriginFacts, SiteFacts
 from JUNODIRAC.Core.Logic import Remedies
@@ -88,7 +89,7 @@ def _afterwards(facts: SiteFacts) -> list[Link]:
         detail = f": {validation.details[facts.lfn]}" if facts.lfn in validation.details else ""
         text = f"the last validation named this file as {kinds}{detail}; BlockRepairAgent takes care of it"
         action = NOBODY
-        if facts.repair and facts.repair.isGivenUp:
+        if facts.repair and facts.repair.state is RepairState.GIVEN_UP:
             action = Remedies.retransfer(facts.block, facts.typeName, facts.se, "a validation found the file not to be right")
         first = Link(Stage.VALIDATION, LinkState.BROKEN, "NamedByValidation", text, validation.endedTime, {}, action)
     else:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from JUNODIRAC.Core.Domain.Explanation import NOBODY, Action, Link, LinkState, Role, Stage
+from JUNODIRAC.Core.Domain.RepairRecords import RepairRecord, RepairState
 from JUNODIRAC.Core.Domain.TransferErrors import POLICIES, ErrorClass, ErrorPolicy, classify
-from JUNODIRAC.Core.Domain.WhyFacts import RepairFacts, SiteFacts
+from JUNODIRAC.Core.Domain.WhyFacts import SiteFacts
 from JUNODIRAC.Core.Logic import Remedies
 from JUNODIRAC.Core.Utilities.Moment import ageText
 
@@ -62,7 +63,7 @@ def failureLink(
     return Link(stage, LinkState.BROKEN, code, text, time, known, action)
 
 
-def givenUpLink(facts: SiteFacts, repair: RepairFacts, instead: Link) -> Link:
+def givenUpLink(facts: SiteFacts, repair: RepairRecord, instead: Link) -> Link:
     """The repair has given this file up: nothing happens to it any more.
 
     :param instead: the link that does not hold
@@ -93,7 +94,7 @@ def classAction(errorClass: ErrorClass, facts: SiteFacts) -> Action:
     elif errorClass is ErrorClass.LOST:
         role = Role.FTS
     if facts.pause and errorClass in _AT_DESTINATION:
-        block = facts.block if facts.pause.isOfBlock else ""
+        block = facts.block if facts.pause.blockID else ""
         return Remedies.resume(facts.se, role, "the storage works again", block, facts.typeName)
     return Remedies.retransfer(facts.block, facts.typeName, facts.se, why, role, party)
 
@@ -111,7 +112,7 @@ def _doneAbout(policy: ErrorPolicy) -> str:
 
 def _next(facts: SiteFacts, now: datetime) -> str:
     repair = facts.repair
-    if repair is None or repair.isGivenUp:
+    if repair is None or repair.state is not RepairState.ACTIVE:
         return "BlockRepairAgent looks after it"
     attempts = f" of {facts.policy.repairAttempts}" if facts.policy else ""
     text = f"BlockRepairAgent: {repair.action}, {repair.attempts}{attempts} attempts"

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.Explanation import NOBODY, Action, Link, LinkState, Role, Stage
+from JUNODIRAC.Core.Domain.RepairRecords import RepairState
 from JUNODIRAC.Core.Domain.TransferFacts import CopyState, TransferFacts
 from JUNODIRAC.Core.Domain.WhyFacts import CATALOGUE, FTS3, REQUESTS, TRANSFORMATIONS, SiteFacts, storageName
 from JUNODIRAC.Core.Logic import Remedies
@@ -208,7 +209,7 @@ def _storageLink(facts: SiteFacts, transfer: TransferFacts) -> Link:
 def _lookAgain(facts: SiteFacts) -> Action:
     """A validation hands the file to the repair; where one has named it already, the repair has it."""
     repair = facts.repair
-    if facts.named or (repair and not repair.isGivenUp):
+    if facts.named or (repair and repair.state is RepairState.ACTIVE):
         return NOBODY
     return Remedies.validate(facts.block, facts.typeName, facts.se)
 
@@ -274,7 +275,7 @@ def _unused(facts: SiteFacts, transfer: TransferFacts, where: str, ids: Mapping[
 
 def _withRepair(facts: SiteFacts, links: list[Link]) -> list[Link]:
     """What was given up is not tried again, whatever the first link that does not hold may be."""
-    if facts.repair is None or not facts.repair.isGivenUp:
+    if facts.repair is None or facts.repair.state is not RepairState.GIVEN_UP:
         return links
     first = next((index for index, link in enumerate(links) if link.state is not LinkState.HOLDS), None)
     if first is None or links[first].state is LinkState.UNKNOWN:

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from JUNODIRAC.Core.Domain.Explanation import NOBODY, Link, LinkState, Stage
-from JUNODIRAC.Core.Domain.WhyFacts import PauseFacts, SiteFacts
+from JUNODIRAC.Core.Domain.RepairRecords import Pause
+from JUNODIRAC.Core.Domain.WhyFacts import SiteFacts
 from JUNODIRAC.Core.Logic import Remedies
 from JUNODIRAC.Core.Logic.ExplainOrigin import PATIENCE
 
 
-def pauseLink(pause: PauseFacts, facts: SiteFacts, stage: Stage, ids: Mapping[str, object]) -> Link:
+def pauseLink(pause: Pause, facts: SiteFacts, stage: Stage, ids: Mapping[str, object]) -> Link:
     """Nothing is copied to the site. What a person ordered is waited for, what failures ordered is broken."""
-    what = f"block {facts.block} at {facts.se}" if pause.isOfBlock else facts.se
+    what = f"block {facts.block} at {facts.se}" if pause.blockID else facts.se
     until = f"until {pause.until:%Y-%m-%d %H:%M:%S}" if pause.until else "until somebody resumes it"
     text = f"nothing is copied: {what} is paused by {pause.actor} {until}: {pause.reason}"
-    block, typeName = (facts.block, facts.typeName) if pause.isOfBlock else ("", "")
+    block, typeName = (facts.block, facts.typeName) if pause.blockID else ("", "")
     if pause.errorClass:
         text = f"{text} ({pause.errorClass})"
         action = NOBODY if pause.until else Remedies.resume(facts.se, block=block, typeName=typeName)

@@ -86,7 +86,7 @@ def retransfer(block: str, typeName: str, se: str, reason: str, role: Role = Rol
 
 def validate(block: str, typeName: str, se: str) -> Action:
     """Compare ledger, catalogue and storage; the repair then takes care of the files that differ."""
-    return Action(Role.DATA_MANAGER, blockVerb("validate", block, typeName, se))
+    return Action(Role.DATA_MANAGER, blockVerb("validate", block, typeName, se, reason="a copy is not as it should be"))
 
 
 def report(block: str, typeName: str) -> Action:

@@ -28,6 +28,7 @@ from whycases import (
     SE,
     SITE,
     refused,
+    repair,
     validation,
 )
 
@@ -35,6 +36,7 @@ from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.Explanation import Action, Explanation, Link, LinkState, Role, Stage, Verdict
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.Reason import Reason
+from JUNODIRAC.Core.Domain.RepairRecords import Pause, RepairState
 from JUNODIRAC.Core.Domain.TransferErrors import ErrorClass
 from JUNODIRAC.Core.Domain.TransferFacts import CopyState, TransferFacts
 from JUNODIRAC.Core.Domain.Validation import Difference
@@ -44,9 +46,7 @@ from JUNODIRAC.Core.Domain.WhyFacts import (
     BlockSiteFacts,
     GivenUp,
     OriginFacts,
-    PauseFacts,
     RefusedFiles,
-    RepairFacts,
     SiteFacts,
     SourceCopy,
     WaitingFacts,
@@ -192,16 +192,17 @@ anyTransfer = st.builds(
     copyDetail=st.sampled_from(["", "it said so"]),
 )
 pauses = st.none() | st.builds(
-    PauseFacts, times.filter(bool), times, st.just("zhang"), st.just("work"), st.sampled_from(["", "Timeout"]), st.booleans()
+    lambda blockID, until, errorClass: Pause(1, SE, blockID, LONG_AGO, until, "zhang", "work", errorClass),
+    st.integers(0, 1),
+    times,
+    st.sampled_from(["", "Timeout"]),
 )
 repairs = st.none() | st.builds(
-    RepairFacts,
-    st.booleans(),
-    st.sampled_from(["Retry", "GiveUp"]),
+    lambda state, errorClass, error, attempts, following: repair(state, errorClass, error, attempts, nextTime=following),
+    st.sampled_from(RepairState),
     st.sampled_from(["", "from another version", *map(str, ErrorClass)]),
     errors,
     st.integers(0, 11),
-    times.filter(bool),
     times,
 )
 validations = st.none() | st.builds(
@@ -340,6 +341,9 @@ def test_every_file_of_a_block_that_is_behind_is_counted_once(site):
 
 
 # ---- tables
+
+
+PAUSES = [None, Pause(1, SE, 0, LONG_AGO, None, "zhang", "work"), Pause(1, SE, 1, LONG_AGO, None, "a", "b", "c")]
 
 
 @pytest.mark.parametrize("errorClass", list(ErrorClass))

@@ -12,9 +12,10 @@ from JUNODIRAC.Core.Domain.FileHistory import CatalogueRecord, LedgerFile, Quara
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.LedgerRecords import ReceiverRecord
 from JUNODIRAC.Core.Domain.LivingBlock import LivingBlock, LivingSite
+from JUNODIRAC.Core.Domain.RepairRecords import Pause, RepairRecord, RepairState
 from JUNODIRAC.Core.Domain.TransferFacts import CopyState, TransferFacts
 from JUNODIRAC.Core.Domain.Validation import Look, Validation, Verdict
-from JUNODIRAC.Core.Domain.WhyFacts import BlockFacts, BlockSiteFacts, OriginFacts, PauseFacts, RepairFacts, SiteFacts
+from JUNODIRAC.Core.Domain.WhyFacts import BlockFacts, BlockSiteFacts, OriginFacts, SiteFacts
 
 NOW = datetime(2023, 3, 4, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=5)
@@ -63,9 +64,15 @@ REQUEST_WAITING = replace(NOT_SUBMITTED, taskStatus="Submitted", requestID=41, r
 COPYING = replace(ON_ITS_WAY, requestStatus="Scheduled", requestFileStatus="Scheduled", requestTime=JUST_NOW, ftsStatus="Active")
 COPY_FAILED = replace(COPYING, ftsStatus="Failed", ftsAttempts=3, ftsError="DESTINATION [28] No space left on device")
 
-PAUSE = PauseFacts(LONG_AGO, NOW + timedelta(hours=1), "zhang", "network work")
-GIVEN_UP = RepairFacts(True, "GiveUp", "DestinationDenied", "permission denied", 10, LONG_AGO)
-REPAIRED = RepairFacts(False, "Retry", "Timeout", "timed out", 2, JUST_NOW, NOW + timedelta(minutes=5))
+PAUSE = Pause(1, SE, 0, LONG_AGO, NOW + timedelta(hours=1), "zhang", "network work")
+
+
+def repair(state: RepairState, errorClass: str, error: str, attempts: int, **more: object) -> RepairRecord:
+    return RepairRecord(1, SE, 9, state, "the copy failed", "Retry", errorClass, error, attempts, LONG_AGO, LONG_AGO, **more)
+
+
+GIVEN_UP = repair(RepairState.GIVEN_UP, "DestinationDenied", "permission denied", 10)
+REPAIRED = repair(RepairState.ACTIVE, "Timeout", "timed out", 2, nextTime=NOW + timedelta(minutes=5))
 
 
 def refused(reason: str, number: int = 17, lfn: str = LFN, state: str = "Open") -> QuarantineRecord:
