@@ -20,6 +20,10 @@ STOCK_DATABASES = (
     "AccountingDB",
     # TransformationManager does not start without this one's configuration
     "SandboxMetadataDB",
+    # nor TransformationCleaningAgent without these, which stay empty
+    "JobDB",
+    "PilotAgentsDB",
+    "TaskQueueDB",
 )
 OWN_DATABASES = ("RawDataDB",)
 
@@ -67,6 +71,8 @@ STOCK = (
     # what a killed agent held is given out again soon
     agent("Transformation", "RequestTaskAgent", ReservedSeconds=30),
     agent("Transformation", "InputDataAgent", PollingTime=60),
+    # its ArchiveAfter is in days: what a test wants archived is made older than that
+    agent("Transformation", "TransformationCleaningAgent", PollingTime=30, ArchiveAfter=1),
     agent("RequestManagement", "RequestExecutingAgent", MinProcess=2, MaxProcess=4),
     agent("RequestManagement", "CleanReqDBAgent", PollingTime=10, KickGraceSeconds=60),
     agent("DataManagement", "FTS3Agent", ProxyLifetime=43200, KickAssignedHours=0),
@@ -77,6 +83,7 @@ OWN = (
     agent("RawData", "RawReceiverAgent", module="DataReceiverAgent"),
     agent("RawData", "RTRawReceiverAgent", module="DataReceiverAgent"),
     agent("RawData", "IngestWatchAgent", PollingTime=10, MaxRetryDelay=30),
+    agent("RawData", "BlockAgent", PollingTime=10, RepairPatienceSeconds=120),
     agent("RawData", "BlockValidationAgent", PollingTime=10, SecondsPerCycle=8, RetrySeconds=10, MaxRetrySeconds=30),
 )
 

@@ -226,8 +226,10 @@ def operations(settings: Settings) -> dict:
         "Shifter": {"ProductionManager": manager, "DataManager": manager},
         "RawData": {
             "Kafka": {"Brokers": settings.kafka_brokers},
-            # small groups that go out soon: blocks here have tens of files, not thousands
-            "Types": {name: {"GroupSize": "10", "MaxWaitSeconds": "5"} for name in ("Raw", "RTRaw")},
+            # small groups that go out soon, since blocks here have tens of files, not thousands; the second look comes soon, too
+            "Types": {
+                name: {"GroupSize": "10", "MaxWaitSeconds": "5", "SecondLookSeconds": "10"} for name in ("Raw", "RTRaw")
+            },
         },
         "Services": {"Catalogs": {"CatalogList": "FileCatalog"}},
         "ResourceStatus": {
