@@ -347,9 +347,7 @@ PAUSES = [None, Pause(1, SE, 0, LONG_AGO, None, "zhang", "work"), Pause(1, SE, 1
 
 
 @pytest.mark.parametrize("errorClass", list(ErrorClass))
-@pytest.mark.parametrize(
-    "pause", [None, PauseFacts(LONG_AGO, None, "zhang", "work"), PauseFacts(LONG_AGO, None, "a", "b", "c", True)]
-)
+@pytest.mark.parametrize("pause", PAUSES)
 def test_every_class_of_errors_has_somebody_who_acts_and_a_command(errorClass, pause):
     action = classAction(errorClass, replace(AT_SITE, pause=pause))
     assert action.role is not Role.NOBODY
