@@ -115,7 +115,7 @@ class BatchState:
     def _say(self, outcome: Outcome, candidate: Candidate, reason: Reason | None = None, detail: str = "") -> None:
         message = candidate.message
         self.statuses[message.position] = StatusMessage(
-            outcome, message, self._typeName, candidate.announcement.fileName, candidate.file, reason, detail
+            outcome, message, self._typeName, candidate.announcement.fileName, candidate.fileInBlock, reason, detail
         )
 
     def absorb(self, other: BatchState) -> None:

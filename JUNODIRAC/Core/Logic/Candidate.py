@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from JUNODIRAC.Core.Domain.Announcement import Announcement
@@ -20,7 +20,7 @@ class Candidate:
     :param attempts: how many times the storage was asked before
     :param sizeBytes: announced, else from the ledger, else from the storage
     :param known: the file's row in the ledger, if it has one
-    :param followUp: the follow-up block that gets the file, if it is late
+    :param followUp: the follow-up block that gets the file, or has it, if it is late
     """
 
     message: Message
@@ -42,11 +42,16 @@ class Candidate:
         """Logical name of the file."""
         return self.file.lfn
 
+    @property
+    def fileInBlock(self) -> RawFile:
+        """The file with the block that it is in, which may be a follow-up block."""
+        return replace(self.file, block=self.followUp) if self.followUp else self.file
+
     def meet(self, entry: LedgerEntry | None) -> None:
         """Take over what the ledger knows of the file."""
         self.known = entry
-        # a file that a crash left behind is finished where it was begun
-        self.followUp = entry.followUp if entry is not None and self.isUnfinished else ""
+        # a file that a crash left behind is finished where it was begun; one that is announced again may go elsewhere
+        self.followUp = entry.followUp if entry is not None and not self.isNew else ""
         self.sizeBytes = self.announcement.fileSize
         if self.sizeBytes is None and entry is not None and entry.state not in OPEN_TO_ANNOUNCEMENTS:
             self.sizeBytes = entry.sizeBytes

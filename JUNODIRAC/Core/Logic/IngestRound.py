@@ -160,6 +160,7 @@ class IngestRound:
             if conflict:
                 state.addQuarantined(follower.quarantined(Reason.CONFLICT, conflict))
             else:
+                follower.followUp = leader.followUp
                 state.addDuplicate(follower)
         with self._watch.stage("ledger"):
             self._recordMissing(missing, current.unasked, state, now)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from JUNODIRAC.Core.Domain.EndOfBlock import EndOfBlock
 from JUNODIRAC.Core.Domain.RawFile import RawFile
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Logic.Ports import Message, QuarantinedMessage, StatusMessage, TemporaryFailure
@@ -113,6 +114,21 @@ def test_a_status_without_a_file_has_null_for_it(bench):
     sender.send([StatusMessage("Quarantined", MESSAGE, "Raw", "\udcff", None, Reason.BAD_NAME, "x")], [])
     content = json.loads(producers[0].sent[0].value)
     assert (content["LFN"], content["Block"], content["FileName"]) == (None, None, "\udcff")
+
+
+def test_a_status_of_the_end_of_a_block_has_the_block_and_its_number_of_files(bench):
+    sender, producers = bench()
+    sender.send([StatusMessage("Duplicate", MESSAGE, "Raw", end=EndOfBlock("20230302", 14400))], [])
+    content = json.loads(producers[0].sent[0].value)
+    assert {name: content[name] for name in ("Status", "FileName", "LFN", "Type", "Block", "FileCount", "Offset")} == {
+        "Status": "Duplicate",
+        "FileName": "",
+        "LFN": None,
+        "Type": "Raw",
+        "Block": "20230302",
+        "FileCount": 14400,
+        "Offset": 77,
+    }
 
 
 def test_a_dead_letter_is_the_message_byte_for_byte_with_its_origin(bench):

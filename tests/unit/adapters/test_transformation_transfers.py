@@ -51,7 +51,8 @@ class FakeTS:
         }
         if error := self._call():  # died before the query was written
             return error
-        self.queries[number] = dict(more["inputMetaQuery"])
+        if more["inputMetaQuery"]:
+            self.queries[number] = dict(more["inputMetaQuery"])
         return S_OK(number)
 
     def getTransformationMetaQuery(self, number, _kind):
@@ -63,6 +64,12 @@ class FakeTS:
         if error := self._call():
             return error
         self.queries[number] = dict(query)
+        return S_OK()
+
+    def deleteTransformationMetaQuery(self, number, _kind):
+        if error := self._call():
+            return error
+        del self.queries[number]
         return S_OK()
 
     def setTransformationParameter(self, number, name, value):
@@ -118,6 +125,35 @@ def test_a_transfer_that_a_crash_left_half_made_is_completed(calls):
     client.callsLeft = 1000
     transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
     assert isComplete(client)
+
+
+@pytest.mark.parametrize(
+    "block", [Block("Raw", "20230302-late1", "", parent="20230302"), Block("Raw", "20230302", "/x", hasFollowUps=True)]
+)
+@pytest.mark.parametrize("calls", [*range(6), 1000])
+def test_a_transfer_of_a_block_that_is_not_its_whole_directory_selects_nothing_by_metadata(block, calls):
+    client = FakeTS()
+    client.callsLeft = calls
+    if calls < 1000:
+        with pytest.raises(TemporaryFailure):
+            transfers(client).openTransfer(block, "JINR-EOS", NAME)
+    client.callsLeft = 1000
+    number = transfers(client).openTransfer(block, "JINR-EOS", NAME)
+    found = client.transformations[number]
+    assert (found["Status"], found["Block"], client.queries) == ("Active", block.name, {})
+
+
+def test_a_transfer_whose_query_would_find_files_of_other_blocks_loses_it():
+    client = FakeTS()
+    number = transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    for _ in range(2):
+        transfers(client).forgetQueries([number])
+        assert client.queries == {}
+    transfers(client).openTransfer(BLOCK, "JINR-EOS", NAME)
+    assert client.queries
+    shared = Block(BLOCK.typeName, BLOCK.name, BLOCK.directory, hasFollowUps=True)
+    assert transfers(client).openTransfer(shared, "JINR-EOS", NAME) == number
+    assert client.queries == {}
 
 
 @pytest.mark.parametrize(("block", "targetSE"), [(Block("RTRaw", "20230302", "/x"), "JINR-EOS"), (BLOCK, "CNAF-STORM")])

@@ -480,9 +480,12 @@ class FakeAnnouncer:
             for item in deadLetters:
                 self.dead.setdefault(item.message.position, []).append(item)
 
-    def last(self) -> dict[Position, tuple[str, str, str]]:
-        """The last word on each message: status, reason, file name."""
-        return {position: (said[-1].status, said[-1].reason or "", said[-1].fileName) for position, said in self.said.items()}
+    def last(self) -> dict[Position, tuple[str, str, str, str]]:
+        """The last word on each message: status, reason, file name, block of the file."""
+        return {
+            position: (said[-1].status, said[-1].reason or "", said[-1].fileName, said[-1].file.block if said[-1].file else "")
+            for position, said in self.said.items()
+        }
 
 
 class World:

@@ -23,7 +23,7 @@ BLOCK = ("Raw", "20230302")
 
 
 def said(world: World) -> list[tuple[str, str]]:
-    return [(status, reason) for _, (status, reason, _) in sorted(world.announcer.last().items())]
+    return [(status, reason) for _, (status, reason, *_) in sorted(world.announcer.last().items())]
 
 
 def test_the_first_number_is_recorded_the_same_again_is_a_duplicate_and_another_one_a_conflict() -> None:

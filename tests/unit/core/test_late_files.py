@@ -94,6 +94,7 @@ def test_follow_up_leaves_the_closed_block_as_it_is(state: BlockState) -> None:
     assert state_of(world) == state
     assert world.ledger.rows[lfn(2)].followUp == LATE1
     assert world.ledger.rows[lfn(1)].followUp == ""
+    assert world.announcer.last()["juno.raw", 0, 1][3] == LATE1
     assert transfers(world) == before | {f"Commissioning-{LATE1}-{se}": [lfn(2)] for se in SITES}
     world.check_truth(late)
 

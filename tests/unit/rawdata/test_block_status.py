@@ -13,6 +13,7 @@ from JUNODIRAC.Core.Domain.BlockStatus import (
     TransferState,
     Usage,
     assembleBlockStatus,
+    usageOf,
 )
 from JUNODIRAC.Core.Domain.FileState import FileState
 
@@ -101,3 +102,20 @@ def test_100_percent_is_shown_only_when_every_file_is_there(files, data):
     done = data.draw(st.integers(0, files))
     site = SiteStatus("JINR-EOS", 7, files, done, 0, None)
     assert (site.percent == 100.0) == (done == files)
+
+
+def test_late_files_are_counted_with_the_follow_up_block_and_not_with_the_block_of_their_directory():
+    sizes = {"/juno/raw/2023/0302/a": 100, "/juno/raw/2023/0302/b": 50, "/juno/raw/2023/0302/lost": 7}
+    late = usageOf(sizes, {"/juno/raw/2023/0302/a": ["IHEP", "JINR-EOS"], "/juno/raw/2023/0302/b": ["IHEP"]})
+    assert late == DirectoryUsage(Usage(2, 150), {"IHEP": Usage(2, 150), "JINR-EOS": Usage(1, 100)})
+    whole = DirectoryUsage(Usage(12, 1150), {"IHEP": Usage(12, 1150), "JINR-EOS": Usage(11, 1100), "CNAF": Usage(10, 1000)})
+    assert whole - late == DirectoryUsage(
+        Usage(10, 1000), {"IHEP": Usage(10, 1000), "JINR-EOS": Usage(10, 1000), "CNAF": Usage(10, 1000)}
+    )
+
+
+def test_a_follow_up_block_is_found_by_its_name_where_others_are_by_their_directory():
+    follow = LedgerBlock("Raw", "20230302-late1", "", "Open", None, COUNTS, {}, {"JINR-EOS": 8}, ownLateFiles={"/x": 1})
+    usages = usage(10) | {follow.place: DirectoryUsage(Usage(1, 1), {"JINR-EOS": Usage(1, 1)})}
+    parent, late = assembleBlockStatus([BLOCK, follow], usages, {})
+    assert [parent.sites[0].done, late.sites[0].done] == [10, 1]
