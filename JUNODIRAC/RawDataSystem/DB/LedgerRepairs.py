@@ -56,6 +56,15 @@ class LedgerRepairs(LedgerDirectories):
             found[blockID].append(f"{directory}/{name}")
         return found
 
+    def waitingRepairs(self, se: str, now: datetime) -> set[str]:
+        """Files of one site that are not to be looked at before their time."""
+        sql = (
+            "SELECT d.Directory, f.FileName FROM Repairs r JOIN Files f ON f.FileID = r.FileID"
+            " JOIN Directories d ON d.DirectoryID = f.DirectoryID WHERE r.SE = %s AND r.State IN (%s, %s) AND r.NextTime > %s"
+        )
+        states = (RepairState.ACTIVE.value, RepairState.GIVEN_UP.value)
+        return {f"{directory}/{name}" for directory, name in self.select(sql, (se, *states, now))}
+
     def listRepairs(self, blockID: int, se: str = "", state: RepairState | None = None) -> dict[str, dict[str, RepairRecord]]:
         """The repairs of a block by SE and LFN; with an SE, or in a state, only those."""
         where, args = "r.BlockID = %s", [blockID]  # type: str, list[Any]

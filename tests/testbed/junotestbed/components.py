@@ -85,6 +85,7 @@ OWN = (
     agent("RawData", "IngestWatchAgent", PollingTime=10, MaxRetryDelay=30),
     agent("RawData", "BlockAgent", PollingTime=10, RepairPatienceSeconds=120),
     agent("RawData", "BlockValidationAgent", PollingTime=10, SecondsPerCycle=8, RetrySeconds=10, MaxRetrySeconds=30),
+    agent("RawData", "BlockRepairAgent", PollingTime=10, SecondsPerCycle=8, StuckSeconds=120, TimeScale=0.02),
 )
 
 CONFIGURATION_SERVER = Component("service", "Configuration", "Server")
