@@ -12,13 +12,16 @@ from typing import Any
 
 DEFAULT_PASS_SECONDS = 2
 _LOOK_SECONDS = 0.5
+# an agent that looks for work uses a quarter of the time for it at most; where a pass takes seconds, that leaves one to a cycle
+_REST_PER_SECOND = 3
 
 
 class PromptPasses:
     """To be inherited before an agent's class: one cycle is several passes of that class's ``execute``.
 
     Options: ``PassSeconds``, the time between the starts of two passes (0: one pass a cycle, as in DIRAC), and DIRAC's
-    ``PollingTime``, which is the length of a cycle then. A pass that takes longer is followed by the next one at once.
+    ``PollingTime``, which is the length of a cycle then. The pause after a pass is at least three times as long as the pass, or the
+    cycle ends: where there is much to do, or to look through, it is DIRAC's rhythm again.
     """
 
     def execute(self) -> dict[str, Any]:
@@ -27,12 +30,14 @@ class PromptPasses:
         passSeconds = float(self.am_getOption("PassSeconds", DEFAULT_PASS_SECONDS))  # type: ignore[attr-defined]
         # the reactor starts the next cycle a second after the end of one that has used up its time
         endTime = started + float(self.am_getPollingTime()) - 1  # type: ignore[attr-defined]
-        nextTime = started
+        passStarted = started
         while True:
-            result = self.onePass(isFirst=nextTime == started)
-            nextTime = max(nextTime + passSeconds, self._now())
+            result = self.onePass(isFirst=passStarted == started)
+            ended = self._now()
+            nextTime = max(passStarted + passSeconds, ended + _REST_PER_SECOND * (ended - passStarted))
             if not result["OK"] or passSeconds <= 0 or nextTime >= endTime or not self._restsUntil(nextTime):
                 return result
+            passStarted = self._now()
 
     def onePass(self, isFirst: bool) -> dict[str, Any]:
         """The agent's work: what DIRAC does once a cycle, unless an agent does less in later passes.

@@ -50,10 +50,17 @@ def test_passes_begin_every_few_seconds_and_end_before_the_next_cycle():
     assert agent.time < 10
 
 
-def test_a_pass_that_takes_long_is_followed_by_the_next_at_once_and_none_is_made_up_for():
-    agent = Agent(workSeconds=3)
+def test_short_passes_keep_their_rhythm():
+    agent = Agent(workSeconds=0.25)
     agent.execute()
-    assert agent.begun == [0, 3, 6]
+    assert agent.begun == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize(("workSeconds", "begun"), [(0.75, [0, 3, 6]), (1, [0, 4, 8]), (2, [0, 8]), (3, [0])])
+def test_passes_use_a_quarter_of_the_time_at_most(workSeconds, begun):
+    agent = Agent(workSeconds=workSeconds)
+    agent.execute()
+    assert agent.begun == begun
 
 
 def test_a_pass_longer_than_the_cycle_is_the_only_one():
