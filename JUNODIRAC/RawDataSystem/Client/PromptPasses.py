@@ -20,8 +20,8 @@ class PromptPasses:
     """To be inherited before an agent's class: one cycle is several passes of that class's ``execute``.
 
     Options: ``PassSeconds``, the time between the starts of two passes (0: one pass a cycle, as in DIRAC), and DIRAC's
-    ``PollingTime``, which is the length of a cycle then. The pause after a pass is at least three times as long as the pass, or the
-    cycle ends: where there is much to do, or to look through, it is DIRAC's rhythm again.
+    ``PollingTime``, which is the length of a cycle then. The pause after a pass is at least three times as long as the pass, or
+    the cycle ends: where there is much to do, or to look through, it is DIRAC's rhythm again.
     """
 
     def execute(self) -> dict[str, Any]:
