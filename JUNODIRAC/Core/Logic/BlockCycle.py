@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from JUNODIRAC.Core.Domain.BlockClosing import LifePolicy, closeReason
-from JUNODIRAC.Core.Domain.BlockLife import Decision, Step, decideBlock
+from JUNODIRAC.Core.Domain.BlockLife import BlockFacts, Decision, Step, decideBlock
 from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.LivingBlock import LivingBlock
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
@@ -20,6 +21,8 @@ from JUNODIRAC.Core.Logic.BlockCyclePorts import CycleCatalogue, CycleLedger, Cy
 from JUNODIRAC.Core.Logic.BlockFactsReader import BlockFactsReader
 from JUNODIRAC.Core.Logic.Ports import Refusal, TemporaryFailure
 from JUNODIRAC.Core.Logic.TransferUpkeep import TransferUpkeep
+
+T = TypeVar("T")
 
 ACTOR = "BlockAgent"
 _SAMPLES_KEPT = timedelta(days=1)
@@ -50,20 +53,22 @@ class CycleReport:
 class CycleLimits:
     """What a cycle may do at most.
 
-    :param maxMoves: blocks that are changed
-    :param maxEffects: calls that change transformations
+    :param seconds: after so many no block is changed any more, but for the first one, nor transformations, but for a few
     :param patienceSeconds: see :class:`LifePolicy`
     """
 
-    maxMoves: int = 100
-    maxEffects: int = 200
+    seconds: float = 4.0
     patienceSeconds: int = 3600
 
 
 class BlockCycle:
     """Holds what one cycle leaves for the next: where it was cut, and which validations it has seen."""
 
-    def __init__(self, ledger: CycleLedger, catalogue: CycleCatalogue, transfers: CycleTransfers) -> None:
+    def __init__(
+        self, ledger: CycleLedger, catalogue: CycleCatalogue, transfers: CycleTransfers, clock: Callable[[], float]
+    ) -> None:
+        """:param clock: seconds that pass, for example ``time.monotonic``"""
+        self._clock = clock
         self._ledger = ledger
         self._transfers = transfers
         self._reader = BlockFactsReader(ledger, catalogue, transfers)
@@ -79,33 +84,65 @@ class BlockCycle:
         :param policies: of the Types that are configured well; blocks of others stand still
         :raises TemporaryFailure: if the ledger does not answer
         """
-        report = CycleReport()
+        report, end = CycleReport(), self._clock() + limits.seconds
         newestValidation, found = self._ledger.badSince(self._seenValidation)
         found |= self._leftOver | self._failed
         blocks = self._known(self._ledger.readLivingBlocks(found), policies, report)
         report.blocks = len(blocks)
         lives = {name: LifePolicy.ofType(policy, limits.patienceSeconds) for name, policy in policies.items()}
         facts = self._reader.read(blocks, policies, lives, now, report.note)
-        active = _asked(self._transfers.activeOnes, "active transformations", report)
-        due = []
-        for block in blocks:
-            decision = decideBlock(block, facts[block.blockID], lives[block.typeName], now)
-            if decision != Decision():
-                due.append((block, decision))
-        # what was left over goes first, and what failed last, so that a few blocks never hold up the others
-        due.sort(key=lambda each: (each[0].blockID in self._failed, each[0].blockID not in self._leftOver))
-        self._failed = set()
-        for block, decision in due[: limits.maxMoves]:
-            self._apply(block, decision, active, lives[block.typeName], report, now)
-        self._leftOver = {block.blockID for block, _ in due[limits.maxMoves :]}
+        active = _asked("active transformations", self._transfers.activeOnes, report)
+        due = self._due(blocks, facts, lives, report, now)
+        tails = self._tails(due, active, report)
+        self._failed, self._leftOver = set(), set()
+        for number, (block, decision) in enumerate(due):
+            if number and self._clock() >= end:
+                self._leftOver.add(block.blockID)
+            else:
+                self._apply(block, decision, tails, lives[block.typeName], report, now)
         report.isCut = bool(self._leftOver)
         self._seenValidation = newestValidation
         if active is not None:
-            self._upkeep.run(blocks, active, limits.maxEffects, report)
+            self._upkeep.run(blocks, active, report, lambda: self._clock() >= end)
         self._prune(now)
         return report
 
     # ---- steps
+
+    def _due(
+        self,
+        blocks: Iterable[LivingBlock],
+        facts: Mapping[int, BlockFacts],
+        lives: Mapping[str, LifePolicy],
+        report: CycleReport,
+        now: datetime,
+    ) -> list[tuple[LivingBlock, Decision]]:
+        """What is to be done; first what was left over, and last what failed, so that a few blocks never hold up the others."""
+        due = []
+        for block in blocks:
+            try:
+                decision = decideBlock(block, facts[block.blockID], lives[block.typeName], now)
+            except Exception as failure:  # noqa: BLE001 one odd block must not hold up the others
+                report.note(_nameOf(block), failure)
+                continue
+            if decision != Decision():
+                due.append((block, decision))
+        due.sort(key=lambda each: (each[0].blockID in self._failed, each[0].blockID not in self._leftOver))
+        return due
+
+    def _tails(
+        self, due: Iterable[tuple[LivingBlock, Decision]], active: Mapping[int, str] | None, report: CycleReport
+    ) -> set[int] | None:
+        """Those transformations of sites that are to be closed that have a tail. One that somebody stopped stays stopped."""
+        if active is None:
+            return None
+        closing = [
+            site.transformationID
+            for block, decision in due
+            for site in block.sites
+            if any(_isClosing(step, site.se) for step in decision.steps) and active.get(site.transformationID) == "Active"
+        ]
+        return _asked("tails of blocks", lambda: self._transfers.haveWaiting(closing) if closing else set(), report)
 
     def _known(self, blocks: Iterable[LivingBlock], policies: Mapping[str, TypePolicy], report: CycleReport) -> list[LivingBlock]:
         """Those whose Type is configured; the others are told of once for each Type."""
@@ -121,43 +158,39 @@ class BlockCycle:
         self,
         block: LivingBlock,
         decision: Decision,
-        active: Mapping[int, str] | None,
+        tails: set[int] | None,
         policy: LifePolicy,
         report: CycleReport,
         now: datetime,
     ) -> None:
         """Take the steps of one block until one fails: those that follow it wait for the next cycle."""
-        what = f"block {block.name} of Type {block.typeName}"
         try:
             for step in decision.steps:
-                if not self._take(block, step, active, policy, now):
+                if not self._take(block, step, tails, policy, now):
                     return
                 report.moved += 1
             for se, words in decision.problems.items():
                 self._ledger.noteProblem(block.blockID, se, words)
         except Exception as failure:  # noqa: BLE001 one odd block must not hold up the others
             self._failed.add(block.blockID)
-            report.note(what, failure)
+            report.note(_nameOf(block), failure)
 
-    def _take(self, block: LivingBlock, step: Step, active: Mapping[int, str] | None, policy: LifePolicy, now: datetime) -> bool:
+    def _take(self, block: LivingBlock, step: Step, tails: set[int] | None, policy: LifePolicy, now: datetime) -> bool:
         """One step, with what has to be done before it. False: not now."""
         if step.se:
-            if step.old is BlockState.OPEN and step.new is BlockState.CLOSED and not self._flushed(block, step.se, active):
+            if _isClosing(step, step.se) and not self._flushed(block, step.se, tails):
                 return False
             return self._ledger.moveSite(block.blockID, step.se, step.old, step.new, ACTOR, step.reason, step.problem)
         if step.closedBy:
             return self._close(block, step, policy, now)
         return self._ledger.moveBlock(block.blockID, step.old, step.new, ACTOR, step.reason, step.problem)
 
-    def _flushed(self, block: LivingBlock, se: str, active: Mapping[int, str] | None) -> bool:
-        """Have the tail of the block sent to this site: the state Closed says that this was done.
-
-        One that somebody stopped stays stopped.
-        """
-        if active is None:
+    def _flushed(self, block: LivingBlock, se: str, tails: set[int] | None) -> bool:
+        """Have the tail of the block sent to this site, if there is one: the state Closed says that this was done."""
+        if tails is None:
             return False
         (transformationID,) = (site.transformationID for site in block.sites if site.se == se)
-        if active.get(transformationID) == "Active":
+        if transformationID in tails:
             self._transfers.flush(transformationID)
         return True
 
@@ -182,7 +215,15 @@ class BlockCycle:
             self._nextPrune = now + timedelta(seconds=_PRUNE_SECONDS)
 
 
-def _asked(call: Callable[[], dict[int, str]], what: str, report: CycleReport) -> dict[int, str] | None:
+def _nameOf(block: LivingBlock) -> str:
+    return f"block {block.name} of Type {block.typeName}"
+
+
+def _isClosing(step: Step, se: str) -> bool:
+    return step.se == se and step.old is BlockState.OPEN and step.new is BlockState.CLOSED
+
+
+def _asked(what: str, call: Callable[[], T], report: CycleReport) -> T | None:
     try:
         return call()
     except (TemporaryFailure, Refusal) as failure:

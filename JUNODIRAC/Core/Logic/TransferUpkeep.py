@@ -13,6 +13,7 @@ from JUNODIRAC.Core.Domain.LivingBlock import LivingBlock, LivingSite
 from JUNODIRAC.Core.Logic.BlockCyclePorts import CycleLedger, CycleTransfers
 from JUNODIRAC.Core.Logic.Ports import Refusal, TemporaryFailure
 
+_AT_LEAST = 5
 _REOPENED = ("Completed", "Archived")
 _GONE = ("Cleaning", "Cleaned", "RemovingFiles", "RemovedFiles", "TransformationCleaned", "Deleted")
 
@@ -32,24 +33,30 @@ class TransferUpkeep:
     def __init__(self, ledger: CycleLedger, transfers: CycleTransfers) -> None:
         self._ledger = ledger
         self._transfers = transfers
+        self._failed: set[str] = set()
 
-    def run(self, blocks: Sequence[LivingBlock], active: Mapping[int, str], maxEffects: int, report: UpkeepReport) -> None:
+    def run(
+        self, blocks: Sequence[LivingBlock], active: Mapping[int, str], report: UpkeepReport, isTimeUp: Callable[[], bool]
+    ) -> None:
         """Bring the transformations into the states that are wanted, the most important first.
 
         :param blocks: as they were before this cycle: what it changed is looked at in the next one
         :param active: the status of all transformations that are at work, or could be
-        :param maxEffects: calls at most
+        :param isTimeUp: whether to stop after the first few
         """
-        left = maxEffects
-        for what, effect in [*self._toReopen(blocks, active, report), *self._toComplete(blocks, active)]:
-            if not left:
+        wanted = [*self._toReopen(blocks, active, report), *self._toComplete(blocks, active)]
+        # what failed last time comes last
+        wanted.sort(key=lambda each: each[0] in self._failed)
+        self._failed = set()
+        for number, (what, effect) in enumerate(wanted):
+            if number >= _AT_LEAST and isTimeUp():
                 report.isCut = True
                 return
-            left -= 1
             try:
                 effect()
                 report.effects += 1
             except (TemporaryFailure, Refusal) as failure:
+                self._failed.add(what)
                 report.note(what, failure)
 
     def _toReopen(

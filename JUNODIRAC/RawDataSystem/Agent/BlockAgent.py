@@ -62,7 +62,7 @@ class BlockAgent(AgentModule):
         if self._cycle is None:
             owner = productionManager(self._vo())
             transformations = BlockTransformations(TransformationClient(), TransformationClient(**owner.clientArguments))
-            self._cycle = BlockCycle(LedgerBlockCycle(parentLogger=self.log), TransferMonitor(), transformations)
+            self._cycle = BlockCycle(LedgerBlockCycle(parentLogger=self.log), TransferMonitor(), transformations, monotonic)
         return self._cycle
 
     def _loadPolicies(self) -> dict[str, str]:
@@ -94,8 +94,7 @@ class BlockAgent(AgentModule):
 
     def _limits(self) -> CycleLimits:
         return CycleLimits(
-            maxMoves=self._number("MaxBlocks", _LIMITS.maxMoves),
-            maxEffects=self._number("MaxTransformations", _LIMITS.maxEffects),
+            seconds=float(self.am_getOption("MaxSeconds", _LIMITS.seconds)),
             patienceSeconds=self._number("RepairPatienceSeconds", _LIMITS.patienceSeconds),
         )
 

@@ -14,6 +14,8 @@ from JUNODIRAC.RawDataSystem.Client.TransformationTransfers import COMPONENT, TR
 #: DIRAC's states in which a transformation is at work, or waits for a person to let it work
 NOT_FINISHED = ("New", "Active", "Flush", "Completing", "Stopped", "Idle")
 _PROCESSED = "Processed"
+# what the TransformationAgent makes tasks of
+_IN_NO_TASK = ("Unused", "ProbInFC")
 
 
 class BlockTransformations:
@@ -38,11 +40,14 @@ class BlockTransformations:
     def unfinishedFiles(self, transformationIDs: Collection[int]) -> dict[int, int]:
         """See :meth:`CycleTransfers.unfinishedFiles`."""
         unfinished = dict.fromkeys(transformationIDs, 0)
-        columns, condition = ["TransformationID", "Status"], {"TransformationID": sorted(transformationIDs)}
-        for row, count in valueOrRaise(self._reader.getCounters("TransformationFiles", columns, condition), COMPONENT):
+        for row, count in self._counted(transformationIDs):
             if row["Status"] != _PROCESSED:
                 unfinished[int(row["TransformationID"])] += count
         return unfinished
+
+    def haveWaiting(self, transformationIDs: Collection[int]) -> set[int]:
+        """See :meth:`CycleTransfers.haveWaiting`."""
+        return {int(row["TransformationID"]) for row, _ in self._counted(transformationIDs) if row["Status"] in _IN_NO_TASK}
 
     def flush(self, transformationID: int) -> None:
         """See :meth:`CycleTransfers.flush`. DIRAC's TransformationAgent makes it active again afterwards."""
@@ -61,6 +66,16 @@ class BlockTransformations:
                 result = self._writer.createTransformationMetaQuery(transformationID, dict(metadata), "Input")
                 valueOrRaise(result, COMPONENT)
         self._setStatus(transformationID, "Active")
+
+    def _counted(self, transformationIDs: Collection[int]) -> list[tuple[dict[str, Any], int]]:
+        """Status and number of files of these transformations."""
+        if not transformationIDs:
+            return []
+        columns, condition = ["TransformationID", "Status"], {"TransformationID": sorted(transformationIDs)}
+        found: list[tuple[dict[str, Any], int]] = valueOrRaise(
+            self._reader.getCounters("TransformationFiles", columns, condition), COMPONENT
+        )
+        return found
 
     def _find(self, condition: dict[str, Any]) -> dict[int, str]:
         result = self._reader.getTransformations(condDict=condition, columns=["TransformationID", "Status"])
