@@ -64,9 +64,9 @@ class LedgerReports(LedgerValidations):
 
     def _unregistered(self, blockID: int) -> list[UnregisteredFile]:
         columns = "f.FileID, d.Directory, f.FileName, f.State, f.SizeBytes"
-        found = sorted(self._filesOf([blockID], columns, "f.State <> 'Registered'"), key=lambda row: row[1:3])
+        found = sorted(self._filesOf([blockID], columns, "f.State <> 'Registered'"), key=lambda row: row[2:4])
         reasons: dict[int, tuple[str, str]] = {}
-        for chunk in rows.chunks([row[0] for row in found]):
+        for chunk in rows.chunks([row[1] for row in found]):
             marks = rows.placeholders(len(chunk))
             sql = f"SELECT FileID, Reason, Detail FROM Quarantine WHERE FileID IN ({marks}) ORDER BY QuarantineID"
             reasons.update((fileID, (code, detail)) for fileID, code, detail in self.select(sql, chunk))
@@ -74,5 +74,5 @@ class LedgerReports(LedgerValidations):
             reasons.update((fileID, (code, detail)) for fileID, code, detail in self.select(sql, chunk))
         return [
             UnregisteredFile(f"{directory}/{name}", FileState(state), sizeBytes, *reasons.get(fileID, ("", "")))
-            for fileID, directory, name, state, sizeBytes in found
+            for _, fileID, directory, name, state, sizeBytes in found
         ]

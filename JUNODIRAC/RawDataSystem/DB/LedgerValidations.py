@@ -37,7 +37,7 @@ class LedgerValidations(LedgerBlockFiles):
         # none of a follow-up block, whose files lie in its parent's
         directories = self.select("SELECT Directory FROM Directories WHERE BlockID = %s ORDER BY Directory", (blockID,))
         return BlockFiles(
-            declared={f"{path}/{name}": DeclaredFile(int(size or 0), checksum) for path, name, size, checksum in found},
+            declared={f"{path}/{name}": DeclaredFile(int(size or 0), checksum) for _, path, name, size, checksum in found},
             known=frozenset(self._lateFiles([blockID])[blockID].others),
             directories=tuple(directory for (directory,) in directories),
         )
