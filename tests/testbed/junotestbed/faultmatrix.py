@@ -84,8 +84,12 @@ def case(name: str, fault: str, ends: str = DONE, turn: bool = False) -> Callabl
 class Run:
     """One case while it runs."""
 
-    def __init__(self, matrix: Matrix, case: Case, block: FaultedBlock) -> None:
-        self.matrix, self.block = matrix, block
+    def __init__(self, case: Case, block: FaultedBlock) -> None:
+        self.case, self.block = case, block
+        # set from the beginning where nobody has to wait for it
+        self.turnEnded = threading.Event()
+        if not case.turn:
+            self.turnEnded.set()
         self.outcome = Outcome(case.name, case.fault, case.ends, day=block.day)
         self.faultEndedAt: float | None = None
 
@@ -99,9 +103,9 @@ class Run:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Nobody else stops a process meanwhile."""
-        with self.matrix.turns:
-            yield
+        """Nobody else stops a process before its end; what follows may overlap with the next case."""
+        yield
+        self.turnEnded.set()
 
 
 class Matrix:
@@ -110,7 +114,6 @@ class Matrix:
     def __init__(self, testbed, cases: Sequence[Case], say: Callable[[str], None] = print) -> None:
         self.testbed, self.cases, self._say = testbed, cases, say
         self.database = Database(testbed)
-        self.turns = threading.Lock()
         self.outcomes: dict[str, Outcome] = {}
         self._started = time.monotonic()
 
@@ -120,33 +123,34 @@ class Matrix:
         with Watch(self.database) as watch:
             blocks = [FaultedBlock(self.testbed, watch, day, FIRST_RUN + number) for number, day in enumerate(days)]
             pairs = list(zip(self.cases, blocks, strict=True))
-            self._runTogether([pair for pair in pairs if not pair[0].turn])
-            self._runTogether([pair for pair in pairs if pair[0].turn])
+            for turns in (False, True):
+                self._runTogether([Run(*pair) for pair in pairs if pair[0].turn is turns])
         return self.outcomes
 
-    def _runTogether(self, pairs: Sequence[tuple[Case, FaultedBlock]]) -> None:
-        threads = [threading.Thread(target=self._runCase, args=pair, name=pair[0].name, daemon=True) for pair in pairs]
-        for thread in threads:
+    def _runTogether(self, runs: Sequence[Run]) -> None:
+        threads = [threading.Thread(target=self._runCase, args=(run,), name=run.outcome.name, daemon=True) for run in runs]
+        for thread, run in zip(threads, runs, strict=True):
             thread.start()
+            run.turnEnded.wait()
         for thread in threads:
             thread.join()
 
-    def _runCase(self, case: Case, block: FaultedBlock) -> None:
-        run = Run(self, case, block)
-        outcome = self.outcomes[case.name] = run.outcome
+    def _runCase(self, run: Run) -> None:
+        outcome = self.outcomes[run.outcome.name] = run.outcome
         try:
-            case.act(run)
+            run.case.act(run)
         except NotReached as late:
             outcome.error = str(late)
         except Exception:  # noqa: BLE001 whatever happens in one case, the others go on and this one is reported
             outcome.error = traceback.format_exc()[-3000:]
+        run.turnEnded.set()
         try:
             self._conclude(run)
         except Exception:  # noqa: BLE001 see above
             outcome.error += traceback.format_exc()[-3000:]
         seconds = time.monotonic() - self._started
         wrong = outcome.error or outcome.verdict
-        self._say(f"{seconds:6.1f} s  {case.name}: {outcome.ended} {outcome.problem} {wrong or ''}".rstrip())
+        self._say(f"{seconds:6.1f} s  {outcome.name}: {outcome.ended} {outcome.problem} {wrong or ''}".rstrip())
 
     def _conclude(self, run: Run) -> None:
         block, outcome = run.block, run.outcome
