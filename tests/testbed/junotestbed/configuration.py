@@ -228,8 +228,10 @@ def operations(settings: Settings) -> dict:
             "Kafka": {"Brokers": settings.kafka_brokers},
             # small groups that go out soon, since blocks here have tens of files, not thousands; the second look comes soon, too
             "Types": {
-                name: {"GroupSize": "10", "MaxWaitSeconds": "5", "SecondLookSeconds": "10"} for name in ("Raw", "RTRaw")
+                name: {"GroupSize": "10", "MaxWaitSeconds": "5", "SecondLookSeconds": "10", "RepairAttempts": "4"}
+                for name in ("Raw", "RTRaw")
             },
+            "Sources": {"RetryWaitScale": "0.1"},
         },
         "Services": {"Catalogs": {"CatalogList": "FileCatalog"}},
         "ResourceStatus": {
