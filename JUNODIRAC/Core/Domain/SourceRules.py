@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 DEFAULT_RELAY_PATIENCE_SECONDS = 1800
 DEFAULT_RECENT_SECONDS = 3600
 DEFAULT_PREFERENCE = "Default"
+DEFAULT_RETRY_WAIT_SCALE = 1.0
 
 # a week: whoever waits longer for a relay has forgotten it
 _MAX_SECONDS = 7 * 86400
@@ -30,6 +31,7 @@ class SourceRules:
     :param relayFor: destinations that wait for the copy of the relay
     :param relayPatienceSeconds: how long a file waits for it
     :param recentSeconds: how far back copies count in the ranking of the links
+    :param retryWaitScale: the waits of :mod:`TransferErrors` between two attempts of a request are multiplied by this
     :raises BadSourceRules: for values that contradict each other
     """
 
@@ -38,6 +40,7 @@ class SourceRules:
     relayFor: frozenset[str] = frozenset()
     relayPatienceSeconds: int = DEFAULT_RELAY_PATIENCE_SECONDS
     recentSeconds: int = DEFAULT_RECENT_SECONDS
+    retryWaitScale: float = DEFAULT_RETRY_WAIT_SCALE
 
     @classmethod
     def fromOptions(cls, options: Mapping[str, str], preferences: Mapping[str, str]) -> SourceRules:
@@ -51,6 +54,7 @@ class SourceRules:
             relayFor=frozenset(_names(options.get("RelayFor", ""))),
             relayPatienceSeconds=_seconds(options, "RelayPatienceSeconds", DEFAULT_RELAY_PATIENCE_SECONDS),
             recentSeconds=_seconds(options, "RecentSeconds", DEFAULT_RECENT_SECONDS),
+            retryWaitScale=_scale(options, "RetryWaitScale", DEFAULT_RETRY_WAIT_SCALE),
         )
 
     def __post_init__(self) -> None:
@@ -88,3 +92,10 @@ def _seconds(options: Mapping[str, str], option: str, default: int) -> int:
             option, text, f"it is no whole number from 0 to {_MAX_SECONDS}", f"use seconds, for example {default}"
         )
     return int(text)
+
+
+def _scale(options: Mapping[str, str], option: str, default: float) -> float:
+    text = options.get(option, str(default)).strip()
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,6})?", text):
+        raise BadSourceRules(option, text, "it is no number from 0 to 9999", f"use a factor, for example {default}")
+    return float(text)

@@ -14,6 +14,7 @@ from DIRAC.Core.Utilities.ReturnValues import returnValueOrRaise
 from DIRAC.TransformationSystem.Agent.TransformationPlugin import TransformationPlugin as DiracPlugin
 
 from JUNODIRAC.Core.Domain.GroupPlan import WaitingFile, planGroups
+from JUNODIRAC.RawDataSystem.Client.PauseBook import pauseBook
 
 DEFAULT_MAX_WAIT_SECONDS = 60
 DEFAULT_SETTLE_SECONDS = 3
@@ -27,11 +28,16 @@ class TransformationPlugin(DiracPlugin):
 
         Like Broadcast, but files that the target has already are Processed without a copy, and a group below the group
         size goes out when no other file has come for a while, or its oldest has waited long enough: no tail is left behind.
+        None goes out while the target is paused.
 
         Transformation parameters: TargetSE, GroupSize, MaxWaitSeconds and SettleSeconds (else those of the Type in DataType).
         """
         targetSE = self.util.seParamtoList(self.params["TargetSE"])[0]
         toCopy = self._withoutPresent(targetSE)
+        pause = pauseBook.ofTransformation(targetSE, int(self.params["TransformationID"]))
+        if pause:
+            self.util.logInfo(f"no groups are made of {len(toCopy)} files: {pause}")
+            return S_OK([])
         groups = planGroups(
             self._waitingFiles(toCopy),
             int(self.params["GroupSize"]),

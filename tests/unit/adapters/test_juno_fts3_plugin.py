@@ -16,6 +16,7 @@ from DIRAC.DataManagementSystem.private import FTS3Utilities
 from JUNODIRAC.DataManagementSystem.Agent.FTS3Agent import FTS3Agent
 from JUNODIRAC.DataManagementSystem.private import TransferMemory as memoryModule
 from JUNODIRAC.DataManagementSystem.private.FTS3Plugins import JUNOFTS3Plugin as pluginModule
+from JUNODIRAC.RawDataSystem.Client.PauseBook import PauseBook, SitePause
 
 pytestmark = pytest.mark.unit
 
@@ -33,6 +34,20 @@ def memory(monkeypatch):
     monkeypatch.setattr(pluginModule, "transferMemory", made)
     monkeypatch.setattr("JUNODIRAC.DataManagementSystem.Agent.FTS3Agent.transferMemory", made)
     return made
+
+
+@pytest.fixture(autouse=True)
+def book(monkeypatch):
+    """Pauses and bad replicas; changed by the test."""
+    said: dict[str, list] = {"pauses": [], "bad": []}
+
+    def ask(what):
+        return lambda: dict(said[what]) if what == "bad" else list(said[what])
+
+    made = PauseBook(ask("pauses"), ask("bad"))
+    made._pauses._validSeconds = made._bad._validSeconds = 0
+    monkeypatch.setattr(pluginModule, "pauseBook", made)
+    return said
 
 
 @pytest.fixture
@@ -57,6 +72,7 @@ def plugin(configuration, statusOf):
 
     def load(**options: str):
         text = FRAGMENT
+        options = {"RetryWaitScale": "0"} | options
         for option, value in options.items():
             preference = option.startswith("Preferences_")
             if preference:
@@ -264,3 +280,45 @@ def test_a_type_that_is_configured_badly_takes_nothing_from_the_others(configura
     made.inferFTSActivity(raw, None, None)
     made.inferFTSActivity(rtraw, None, None)
     assert (raw.priority, rtraw.priority) == (None, 3)
+
+
+# ---- pauses, bad replicas, failures
+
+
+def test_nothing_is_copied_to_a_paused_site_and_elsewhere_everything(plugin, book):
+    made = plugin()
+    book["pauses"] = [SitePause("CNAF-STORM", "no room")]
+    assert choices(made) == set(ALL)
+    book["pauses"] = [SitePause(TARGET, "no room")]
+    with pytest.raises(ValueError, match="JINR-EOS is paused: no room"):
+        choices(made)
+    book["pauses"] = []
+    assert choices(made) == set(ALL)
+
+
+def test_a_pause_of_one_block_stops_its_files_alone(plugin, book):
+    made = plugin()
+    book["pauses"] = [SitePause(TARGET, "why", transformationID=5, directories=("/juno/raw/2023/0302",))]
+    with pytest.raises(ValueError, match="paused"):
+        choices(made)
+    assert choices(made, file=ftsFile(lfn=RTRAW)) == set(ALL)
+
+
+def test_a_bad_replica_is_never_a_source_and_without_another_there_is_none(plugin, book):
+    made = plugin(Preferences_Default="CNAF-STORM")
+    book["bad"] = [(LFN, ["CNAF-STORM"])]
+    assert choices(made) == {"IHEP-JUNOEOS", "IN2P3-DCACHE"}
+    with pytest.raises(ValueError, match=r"\['CNAF-STORM'\] are known to be bad"):
+        choices(made, storages=("CNAF-STORM",))
+
+
+def test_a_file_that_failed_just_now_waits_and_longer_after_each_attempt(plugin):
+    made = plugin(RetryWaitScale="1.0")
+    error = "TRANSFER [110] Connection timed out"  # 30 s, 60 s, 120 s ...
+    failed = {"status": "Failed", "error": error}
+    with pytest.raises(ValueError, match="Waits 30 s after attempt 1"):
+        choices(made, file=ftsFile(ageSeconds=25, attempt=1, **failed))
+    assert choices(made, file=ftsFile(ageSeconds=35, attempt=1, **failed)) <= set(ALL)
+    with pytest.raises(ValueError, match="Waits 120 s after attempt 3"):
+        choices(made, file=ftsFile(ageSeconds=100, attempt=3, **failed))
+    assert choices(made, file=ftsFile(ageSeconds=0)) == set(ALL)

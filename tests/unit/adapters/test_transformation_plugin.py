@@ -5,9 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from DIRAC import S_OK
 
+from JUNODIRAC.RawDataSystem.Client.PauseBook import PauseBook, SitePause
+from JUNODIRAC.TransformationSystem.Agent import TransformationPlugin as pluginModule
 from JUNODIRAC.TransformationSystem.Agent.TransformationPlugin import TransformationPlugin
 
 TARGET = "JINR-EOS"
+
+
+@pytest.fixture(autouse=True)
+def noPauses(monkeypatch):
+    """There is no service to ask."""
+    monkeypatch.setattr(pluginModule, "pauseBook", PauseBook(list, dict))
 
 
 class Client:
@@ -106,3 +114,16 @@ def test_the_catalogue_is_not_asked_for_files_that_are_not_at_the_target():
 
 def test_the_plugins_of_dirac_are_there_too():
     assert hasattr(TransformationPlugin, "_Broadcast")
+
+
+def test_no_group_is_made_while_the_target_is_paused_but_present_files_are_processed(monkeypatch):
+    pauses = [SitePause(TARGET, "no room")]
+    monkeypatch.setattr(pluginModule, "pauseBook", PauseBook(lambda: list(pauses), dict))
+    client, manager = Client(), Manager({"/f0": {TARGET: "pfn"}})
+    data = atSource(7) | {"/f0": ["IHEP-JUNOEOS", TARGET]}
+    assert run(data, client=client, manager=manager, MaxWaitSeconds=0) == []
+    assert client.processed == ["/f0"]
+    monkeypatch.setattr(pluginModule, "pauseBook", PauseBook(lambda: [SitePause(TARGET, "why", transformationID=8)], dict))
+    assert sum(len(lfns) for _, lfns in run(atSource(7), MaxWaitSeconds=0)) == 7
+    monkeypatch.setattr(pluginModule, "pauseBook", PauseBook(lambda: [SitePause(TARGET, "why", transformationID=7)], dict))
+    assert run(atSource(7), MaxWaitSeconds=0) == []

@@ -20,10 +20,12 @@ from DIRAC.Resources.Storage.StorageElement import StorageElement
 from JUNODIRAC.Core.Domain.LFNPattern import LFNPattern
 from JUNODIRAC.Core.Domain.PolicyCheck import HIGHEST_FTS_PRIORITY
 from JUNODIRAC.Core.Domain.SourceRules import BadSourceRules, SourceRules
+from JUNODIRAC.Core.Domain.TransferErrors import policyOf
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 from JUNODIRAC.Core.Logic.SourceRanking import chooseSource, waitsForRelay
 from JUNODIRAC.DataManagementSystem.private.Tails import tails
 from JUNODIRAC.DataManagementSystem.private.TransferMemory import transferMemory
+from JUNODIRAC.RawDataSystem.Client.PauseBook import pauseBook
 from JUNODIRAC.RawDataSystem.Client.TypePolicies import loadEachTypePolicy
 
 _SECTION = "RawData/Sources"
@@ -50,14 +52,19 @@ class JUNOFTS3Plugin(DefaultFTS3Plugin):
 
         :param replicaDict: replicas that the catalogue calls good, at storage elements that may be read
         :param allowedSources: the request's own list; empty: all
-        :raises ValueError: if there is none now, or the file waits for the relay
+        :raises ValueError: if there is none now, the target is paused, the file failed just now, or it waits for the relay
         """
         target = ftsFile.targetSE
+        self._checkPatience(ftsFile)
         allowed = set(allowedSources) if allowedSources else set(replicaDict)
         # a replica at the target would be overwritten with itself
-        storages = sorted((set(replicaDict) & allowed) - {target})
+        readable, bad = (set(replicaDict) & allowed) - {target}, pauseBook.badSEs(ftsFile.lfn)
+        storages = sorted(readable - bad)
         if not storages:
-            raise ValueError(f"No valid replicas: {sorted(replicaDict) or 'none'} can be read, {sorted(allowed)} are allowed")
+            unfit = f", {sorted(readable & bad)} are known to be bad" if readable & bad else ""
+            raise ValueError(
+                f"No valid replicas: {sorted(replicaDict) or 'none'} can be read, {sorted(allowed)} are allowed{unfit}"
+            )
         sources = transferMemory.sourcesOf(ftsFile, storages, self._rules)
         isExpected = self._rules.relaySE in (allowedSources or [self._rules.relaySE]) and self._expectsRelayCopy(ftsFile)
         if waitsForRelay(sources, target, self._rules, _ageSeconds(ftsFile), isExpected):
@@ -81,6 +88,19 @@ class JUNOFTS3Plugin(DefaultFTS3Plugin):
             isTail = policy.ftsPriority < HIGHEST_FTS_PRIORITY and tails.has(rmsRequest)
             ftsOperation.priority = policy.ftsPriority + int(isTail)
         return policy.ftsActivity or None
+
+    # ---- patience
+
+    def _checkPatience(self, ftsFile: Any) -> None:
+        """:raises ValueError: if nothing is copied to the target now, or the last attempt failed a short time ago"""
+        pause = pauseBook.ofFile(ftsFile.targetSE, ftsFile.lfn)
+        if pause:
+            raise ValueError(str(pause))
+        if ftsFile.status not in ftsFile.FTS_FAILED_STATES:
+            return
+        wait = policyOf(ftsFile.error or "").secondsToNextSubmission(ftsFile.attempt or 1) * self._rules.retryWaitScale
+        if 0 <= _ageSeconds(ftsFile) < wait:
+            raise ValueError(f"Waits {wait:.0f} s after attempt {ftsFile.attempt} failed: {ftsFile.error}")
 
     # ---- the relay
 
