@@ -18,6 +18,7 @@ from JUNODIRAC.RawDataSystem.DB.LedgerRepairs import LedgerRepairs
 from JUNODIRAC.RawDataSystem.DB.LedgerReports import LedgerReports
 from JUNODIRAC.RawDataSystem.DB.LedgerSchema import OldSchema, missingFrom, schemaText, wantedColumns
 from JUNODIRAC.RawDataSystem.DB.LedgerTails import LedgerTails
+from JUNODIRAC.RawDataSystem.DB.LedgerWhy import LedgerWhy
 
 __all__ = ["LedgerMismatch", "OldSchema", "RawDataDB"]
 
@@ -33,6 +34,7 @@ class RawDataDB(
     LedgerDatasets,
     LedgerReports,
     LedgerTails,
+    LedgerWhy,
 ):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""
 

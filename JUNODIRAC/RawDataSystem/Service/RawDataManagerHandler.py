@@ -26,12 +26,13 @@ from JUNODIRAC.RawDataSystem.Service.QuarantineMethods import QuarantineMethods
 from JUNODIRAC.RawDataSystem.Service.RawDataService import MANAGERS, READERS, answer
 from JUNODIRAC.RawDataSystem.Service.TailMethods import TailMethods
 from JUNODIRAC.RawDataSystem.Service.ValidationMethods import ValidationMethods
+from JUNODIRAC.RawDataSystem.Service.WhyMethods import WhyMethods
 
 _DEFAULT_LIMIT = 200
 _MAX_LIMIT = 5000
 
 
-class RawDataManagerHandler(QuarantineMethods, IngestMethods, DatasetMethods, TailMethods, ValidationMethods):
+class RawDataManagerHandler(QuarantineMethods, WhyMethods, IngestMethods, DatasetMethods, TailMethods, ValidationMethods):
     """RawData/RawDataManager: blocks and files here, the rest in its bases."""
 
     auth_getBlockStatus = READERS
