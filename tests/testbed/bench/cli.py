@@ -19,10 +19,8 @@ from bench.report import showTable
 BENCHMARKS = {
     "ingest": ("bench.ingest", "files a second from Kafka to ledger, catalogue and three transfers, beside what limits them"),
     "ingest-latency": ("bench.latency", "seconds from the announcement of a file until it is attached to its three transfers"),
-    "latency": (
-        "bench.path_latency",
-        "seconds from the announcement of a file until its three copies are known and Processed",
-    ),
+    "latency": ("bench.path_latency", "seconds from the announcement of a file until its copies are known and Processed"),
+    "replay": ("bench.replay", "a week of RTRAW files through everything, with copies that take no time: files/s by stage"),
 }
 
 
