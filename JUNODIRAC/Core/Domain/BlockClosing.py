@@ -73,14 +73,22 @@ def closeReason(
     """
     if block.state is not BlockState.OPEN or policy.closeBy is CloseBy.OPERATOR or counts.waiting:
         return None
-    if block.expectedFiles is not None and counts.announced >= block.expectedFiles:
+    if block.expectedFiles is not None and counts.announced >= block.expectedFiles and not _wasReopened(block):
         return BY_END_OF_BLOCK, f"{block.expectedFiles} files were declared, {counts.announced} were announced"
     if policy.closeBy is not CloseBy.QUIET or not isDayPassed or lastAnnounced is None:
         return None
-    quietSeconds = (now - lastAnnounced).total_seconds()
+    # one that was reopened has the same time for what it was reopened for
+    quietSeconds = (now - max(lastAnnounced, block.openedTime or lastAnnounced)).total_seconds()
     if quietSeconds < policy.quietSeconds:
         return None
     return BY_QUIET, f"its day has passed and nothing was announced for {quietSeconds:.0f} s (QuietSeconds {policy.quietSeconds})"
+
+
+def _wasReopened(block: LivingBlock) -> bool:
+    """Whether a person reopened the block after its number of files was declared: that number closes it no more."""
+    if block.closedTime is None or block.openedTime is None:
+        return False
+    return block.expectedTime is None or block.expectedTime <= block.openedTime
 
 
 def mayBeQuiet(block: LivingBlock, policy: LifePolicy, now: datetime) -> bool:

@@ -142,7 +142,7 @@ class BlockCycle:
             for site in block.sites
             if any(_isClosing(step, site.se) for step in decision.steps) and active.get(site.transformationID) == "Active"
         ]
-        return _asked("tails of blocks", lambda: self._transfers.haveWaiting(closing) if closing else set(), report)
+        return _asked("tails of blocks", lambda: set(self._transfers.waitingFiles(closing)) if closing else set(), report)
 
     def _known(self, blocks: Iterable[LivingBlock], policies: Mapping[str, TypePolicy], report: CycleReport) -> list[LivingBlock]:
         """Those whose Type is configured; the others are told of once for each Type."""

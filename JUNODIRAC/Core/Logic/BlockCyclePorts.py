@@ -122,8 +122,8 @@ class CycleTransfers(Protocol):
     def unfinishedFiles(self, transformationIDs: Collection[int]) -> dict[int, int]:
         """Number of files that are not Processed, for each of them."""
 
-    def haveWaiting(self, transformationIDs: Collection[int]) -> set[int]:
-        """Those of them that have files in no task yet."""
+    def waitingFiles(self, transformationIDs: Collection[int]) -> dict[int, int]:
+        """Number of files that are in no task yet, for those of them that have such files."""
 
     def flush(self, transformationID: int) -> None:
         """Have all waiting files sent out, also in groups that are not full."""

@@ -45,9 +45,14 @@ class BlockTransformations:
                 unfinished[int(row["TransformationID"])] += count
         return unfinished
 
-    def haveWaiting(self, transformationIDs: Collection[int]) -> set[int]:
-        """See :meth:`CycleTransfers.haveWaiting`."""
-        return {int(row["TransformationID"]) for row, _ in self._counted(transformationIDs) if row["Status"] in _IN_NO_TASK}
+    def waitingFiles(self, transformationIDs: Collection[int]) -> dict[int, int]:
+        """See :meth:`CycleTransfers.waitingFiles`."""
+        waiting: dict[int, int] = {}
+        for row, count in self._counted(transformationIDs):
+            if row["Status"] in _IN_NO_TASK:
+                number = int(row["TransformationID"])
+                waiting[number] = waiting.get(number, 0) + count
+        return waiting
 
     def flush(self, transformationID: int) -> None:
         """See :meth:`CycleTransfers.flush`. DIRAC's TransformationAgent makes it active again afterwards."""

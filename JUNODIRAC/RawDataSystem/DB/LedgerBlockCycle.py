@@ -9,7 +9,6 @@ from typing import Any
 
 from JUNODIRAC.Core.Domain.BlockClosing import FileCounts
 from JUNODIRAC.Core.Domain.BlockState import BlockState
-from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.Validation import Verdict
 from JUNODIRAC.Core.Logic.BlockCyclePorts import Progress, RepairSign
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
@@ -23,11 +22,6 @@ class LedgerBlockCycle(RawDataDB):
     """Implements :class:`JUNODIRAC.Core.Logic.BlockCyclePorts.CycleLedger`. Every method may raise TemporaryFailure."""
 
     # ---- files
-
-    def countBlockFiles(self, blockIDs: Sequence[int]) -> dict[int, FileCounts]:
-        """See :meth:`CycleLedger.countBlockFiles`."""
-        counts = self._countFiles(blockIDs)
-        return {blockID: _countsOf(counts.get(blockID, {})) for blockID in blockIDs}
 
     def saveCounts(self, counts: Mapping[int, FileCounts], now: datetime) -> None:
         """See :meth:`CycleLedger.saveCounts`."""
@@ -138,16 +132,3 @@ class LedgerBlockCycle(RawDataDB):
             for transformationID, blockID, se in self.select(sql, (*chunk, BlockState.DONE.value)):
                 found[transformationID] = (blockID, se)
         return found
-
-
-def _countsOf(states: Mapping[FileState, tuple[int, int]]) -> FileCounts:
-    def files(*wanted: FileState) -> int:
-        return sum(states.get(state, (0, 0))[0] for state in wanted)
-
-    return FileCounts(
-        registered=files(FileState.REGISTERED),
-        registeredBytes=states.get(FileState.REGISTERED, (0, 0))[1],
-        waiting=files(FileState.ANNOUNCED, FileState.WAITING),
-        quarantined=files(FileState.QUARANTINED),
-        waived=files(FileState.WAIVED),
-    )

@@ -4,9 +4,10 @@ just those. Every file is in exactly one block."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from JUNODIRAC.Core.Domain.BlockClosing import FileCounts
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
 from JUNODIRAC.RawDataSystem.DB.LedgerConnection import LedgerConnection
@@ -58,6 +59,11 @@ class LedgerBlockFiles(LedgerConnection):
                     counts[blockID][FileState(state)] = (int(count), int(sizeBytes))
         return counts
 
+    def countBlockFiles(self, blockIDs: Sequence[int]) -> dict[int, FileCounts]:
+        """The files of each of these blocks by what became of them."""
+        counts = self._countFiles(blockIDs)
+        return {blockID: _countsOf(counts.get(blockID, {})) for blockID in blockIDs}
+
     def _filesOf(self, blockIDs: Sequence[int], columns: str, condition: str = "TRUE") -> Iterator[tuple[Any, ...]]:
         """The id of its block and these columns, for each file of these blocks.
 
@@ -85,3 +91,16 @@ class LedgerBlockFiles(LedgerConnection):
                 for blockID, directory, name, sizeBytes in self.select(sql, chunk):
                     found[blockID][index][f"{directory}/{name}"] = sizeBytes or 0
         return found
+
+
+def _countsOf(states: Mapping[FileState, tuple[int, int]]) -> FileCounts:
+    def files(*wanted: FileState) -> int:
+        return sum(states.get(state, (0, 0))[0] for state in wanted)
+
+    return FileCounts(
+        registered=files(FileState.REGISTERED),
+        registeredBytes=states.get(FileState.REGISTERED, (0, 0))[1],
+        waiting=files(FileState.ANNOUNCED, FileState.WAITING),
+        quarantined=files(FileState.QUARANTINED),
+        waived=files(FileState.WAIVED),
+    )

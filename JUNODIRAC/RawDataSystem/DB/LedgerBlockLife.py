@@ -94,10 +94,7 @@ class LedgerBlockLife(LedgerConnection):
             sql = f"UPDATE {table} SET {_assignments(values, ', ')} WHERE {_assignments(where, ' AND ')}"
             if not self.execute(sql, (*values.values(), *where.values()), conn):
                 return False
-            columns = ("BlockID", "SE", "Time", "FromState", "ToState", "Actor", "Reason")
-            texts = (rows.text(actor, _MAX_ACTOR_CHARS), rows.text(reason))
-            sql = f"INSERT INTO BlockEvents ({', '.join(columns)}) VALUES ({rows.placeholders(len(columns))})"
-            self.execute(sql, (blockID, se, now, old.value, new.value, *texts), conn)
+            self._writeEvent(event, now, conn)
             return True
 
         isMoved = self.inTransaction(work)
@@ -105,6 +102,26 @@ class LedgerBlockLife(LedgerConnection):
             what = f"block {blockID}{f' at {se}' if se else ''}: {old} -> {new}"
             self.log.notice(what, f"by {actor}: {reason}")
         return isMoved
+
+    def _writeEvent(self, event: tuple[int, str, BlockState, BlockState, str, str], now: datetime, conn: Any) -> None:
+        blockID, se, old, new, actor, reason = event
+        columns = ("BlockID", "SE", "Time", "FromState", "ToState", "Actor", "Reason")
+        texts = (rows.text(actor, _MAX_ACTOR_CHARS), rows.text(reason))
+        sql = f"INSERT INTO BlockEvents ({', '.join(columns)}) VALUES ({rows.placeholders(len(columns))})"
+        self.execute(sql, (blockID, se, now, old.value, new.value, *texts), conn)
+
+    def blockIDOf(self, typeName: str, name: str) -> int | None:
+        """The id of a block, or None if the ledger does not know it."""
+        found = self.select("SELECT BlockID FROM Blocks WHERE Type = %s AND Block = %s", (typeName, name))
+        return int(found[0][0]) if found else None
+
+    def setExpected(self, blockID: int, fileCount: int, by: str, now: datetime) -> None:
+        """Write down how many files a block shall have, whatever was declared before.
+
+        :param by: the user who says so
+        """
+        sql = "UPDATE Blocks SET ExpectedFiles = %s, ExpectedTime = %s, ExpectedBy = %s WHERE BlockID = %s"
+        self.execute(sql, (fileCount, now, rows.text(by, _MAX_ACTOR_CHARS), blockID))
 
     def readLivingBlocks(self, alsoBlockIDs: Collection[int] = ()) -> list[LivingBlock]:
         """All blocks that were opened and for which something is left to be done, at themselves or at one of their sites.

@@ -12,7 +12,9 @@ from JUNODIRAC.Core.Domain.JournalEntry import JournalEntry
 from JUNODIRAC.Core.Logic.Ports import DirectoryTaken
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
 from JUNODIRAC.RawDataSystem.DB.LedgerDirectories import BLOCK_KNOWN, BLOCK_OPEN
-from JUNODIRAC.RawDataSystem.DB.LedgerLateFiles import LedgerLateFiles
+from JUNODIRAC.RawDataSystem.DB.LedgerLateFiles import RECEIVER, LedgerLateFiles
+
+_OPENED = "its directory and its transfers were made"
 
 
 class LedgerMismatch(DirectoryTaken):
@@ -59,7 +61,8 @@ class LedgerBlocks(LedgerLateFiles):
             if any(row not in ((blockID, None), (blockID, directory)) for row in found):
                 raise LedgerMismatch(block.typeName, block.name, block.directory)
             sql = "UPDATE Blocks SET State = %s, OpenedTime = %s, Directory = %s WHERE BlockID = %s AND State = %s"
-            self.execute(sql, (BLOCK_OPEN, now, directory, blockID, BLOCK_KNOWN), conn)
+            if self.execute(sql, (BLOCK_OPEN, now, directory, blockID, BLOCK_KNOWN), conn):
+                self._writeEvent((blockID, "", BlockState.KNOWN, BlockState.OPEN, RECEIVER, _OPENED), now, conn)
             columns = ("BlockID", "SE", "TransformationID", "CreatedTime")
             self.upsert("BlockTransfers", columns, transfers, ["TransformationID = VALUES(TransformationID)"], conn)
 

@@ -20,10 +20,12 @@ from JUNODIRAC.RawDataSystem.Client.BlockOpener import BlockOpener, UnknownBlock
 from JUNODIRAC.RawDataSystem.Client.Overview import Overview
 from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
 from JUNODIRAC.RawDataSystem.Client.TransferMonitor import TransferMonitor
+from JUNODIRAC.RawDataSystem.Service.BlockLifeMethods import BlockLifeMethods
 from JUNODIRAC.RawDataSystem.Service.DatasetMethods import DatasetMethods
 from JUNODIRAC.RawDataSystem.Service.IngestMethods import IngestMethods
 from JUNODIRAC.RawDataSystem.Service.QuarantineMethods import QuarantineMethods
 from JUNODIRAC.RawDataSystem.Service.RawDataService import MANAGERS, READERS, answer
+from JUNODIRAC.RawDataSystem.Service.RepairMethods import RepairMethods
 from JUNODIRAC.RawDataSystem.Service.TailMethods import TailMethods
 from JUNODIRAC.RawDataSystem.Service.ValidationMethods import ValidationMethods
 from JUNODIRAC.RawDataSystem.Service.WhyMethods import WhyMethods
@@ -32,7 +34,9 @@ _DEFAULT_LIMIT = 200
 _MAX_LIMIT = 5000
 
 
-class RawDataManagerHandler(QuarantineMethods, WhyMethods, IngestMethods, DatasetMethods, TailMethods, ValidationMethods):
+class RawDataManagerHandler(
+    BlockLifeMethods, QuarantineMethods, WhyMethods, IngestMethods, DatasetMethods, TailMethods, ValidationMethods, RepairMethods
+):
     """RawData/RawDataManager: blocks and files here, the rest in its bases."""
 
     auth_getBlockStatus = READERS

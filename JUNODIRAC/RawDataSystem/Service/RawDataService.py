@@ -18,6 +18,7 @@ from JUNODIRAC.Core.Domain.QuarantineState import CannotClose
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 from JUNODIRAC.Core.Logic.OpenBlock import BlockMismatch
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
+from JUNODIRAC.RawDataSystem.Client.BlockLifeDesk import CannotChangeBlock
 from JUNODIRAC.RawDataSystem.Client.BlockOpener import UnknownBlock
 from JUNODIRAC.RawDataSystem.Client.DatasetDesk import DatasetRefused
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
@@ -44,6 +45,7 @@ EXPLAINED = (
     CannotClose,
     WrongDirectory,
     DatasetRefused,
+    CannotChangeBlock,
 )
 
 
