@@ -11,13 +11,13 @@ Change a block
         checksums asked of the storage; the outcome is kept. Exit status 1 if a site is not good
   report  tell, without changing anything: declared = announced = catalogued = at each site, with every missing file by name;
         for some blocks, or with --from and --to for a range, and for their follow-up blocks. Exit status 1 if anything is missing
-  retransfer  copy files of the block once more: all of them, those named in the file of --files, or with --only-failed those that
-        were given up, failed, or have no replica there; at all its sites or at those of --site. A replica that is there is taken out
-        of the catalogue first, but never the only one
+  retransfer  copy files of the block once more: all of them, those named in the file of --files, or with --only-failed those
+        that were given up, failed, or have no replica there; at all its sites or at those of --site. A replica that is there is
+        taken out of the catalogue first, but never the only one
   pause, resume  copy nothing to --site, or again; for all blocks, or for BLOCK alone. --for ends the pause by itself
   pauses  list the pauses that hold, those that the repair made included
 
-Says what it would do first. Needs the property ProductionManagement, except for report, and is written to the journal with its
+Says what it would do first. Needs the property ProductionManagement, except for report and pauses, and is written to the journal with its
 reason.
 
 Usage:
@@ -31,7 +31,8 @@ Example:
   $ dirac-juno-block open 20230302 --type Raw --reason "new destination JINR-EOS"
   $ dirac-juno-block close 20230302 --type Raw --reason "the run was ended by hand"
   $ dirac-juno-block validate 20230302 --type Raw --site JINR-EOS --reason "disk server was repaired"
-  $ dirac-juno-block report --from 20230301 --to 20230307 --type RTRaw  $ dirac-juno-block retransfer 20230302 --type Raw --site JINR-EOS --only-failed --reason "the disk server is back"
+  $ dirac-juno-block report --from 20230301 --to 20230307 --type RTRaw
+  $ dirac-juno-block retransfer 20230302 --type Raw --site JINR-EOS --only-failed --reason "the disk server is back"
   $ dirac-juno-block pause --site CNAF-STORM --for 4h --reason "site downtime"
 """
 
