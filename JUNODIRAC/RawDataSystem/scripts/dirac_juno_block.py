@@ -17,8 +17,8 @@ Change a block
   pause, resume  copy nothing to --site, or again; for all blocks, or for BLOCK alone. --for ends the pause by itself
   pauses  list the pauses that hold, those that the repair made included
 
-Says what it would do first. Needs the property ProductionManagement, except for report and pauses, and is written to the journal with its
-reason.
+Says what it would do first. Needs the property ProductionManagement, except for report and pauses, and is written to the journal
+with its reason.
 
 Usage:
   dirac-juno-block [options] VERB BLOCK ...
