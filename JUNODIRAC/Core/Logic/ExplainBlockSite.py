@@ -108,37 +108,37 @@ def _transferLink(block: BlockFacts, site: BlockSiteFacts, around: SiteFacts) ->
 
 
 def _copiesLinks(block: BlockFacts, site: BlockSiteFacts, around: SiteFacts, behind: Verdict | None, now: datetime) -> list[Link]:
-    given = [_givenUpLink(around, each) for each in site.givenUp]
+    links = [_givenUpLink(around, each) for each in site.givenUp]
     registered = block.fileCounts.get(FileState.REGISTERED, 0)
     told = f"{'?' if site.done is None else site.done} of {registered} files are at {site.se}"
     ids: dict[str, object] = {"Done": site.done, "Files": registered, "Unfinished": site.unfinished}
     ids["ETASeconds"] = None if site.etaSeconds is None else int(site.etaSeconds)
-    if behind is None:
-        return [*given, *_allSeen(site, told, registered, ids, bool(given))]
+    for service, number in ((CATALOGUE, site.done), (TRANSFORMATIONS, site.unfinished)):
+        if number is None:
+            links.append(serviceDown(Stage.COPIES, service, site.unavailable))
+    if behind is not None:
+        links.append(_behindLink(block, site, behind.link, told, ids, now))
+    elif site.done is not None and site.done >= registered and site.unfinished == 0:
+        links.append(Link(Stage.COPIES, LinkState.HOLDS, "AllCopied", f"{told}, finished", _progressTime(site), ids))
+    elif not links:
+        text = f"{told}; {site.unfinished} not finished"
+        links.append(Link(Stage.COPIES, LinkState.WAITS, "Copying", text, _progressTime(site), ids))
+    return links
+
+
+def _behindLink(block: BlockFacts, site: BlockSiteFacts, link: Link, told: str, ids: dict[str, object], now: datetime) -> Link:
+    """What holds up the file that is furthest behind."""
     eta = f", about {ageText(site.etaSeconds)} to go" if site.etaSeconds is not None else ""
-    link = behind.link
     text = f"{told}{eta}; furthest behind: {link.text}"
-    if site.overdueSince and link.state is LinkState.WAITS:
+    if site.overdueSince and link.state is LinkState.WAITS and not site.pause:
         text = f"overdue, nothing has arrived for {ageText((now - site.overdueSince).total_seconds())}: {text}"
         action = Remedies.retransfer(block.name, block.typeName, site.se, "no progress")
-        return [*given, Link(Stage.COPIES, LinkState.BROKEN, "Overdue", text, site.overdueSince, ids, action)]
-    return [*given, Link(Stage.COPIES, link.state, link.code, text, link.time, ids, link.action)]
+        return Link(Stage.COPIES, LinkState.BROKEN, "Overdue", text, site.overdueSince, ids, action)
+    return Link(Stage.COPIES, link.state, link.code, text, link.time, ids, link.action)
 
 
-def _allSeen(site: BlockSiteFacts, told: str, registered: int, ids: dict[str, object], isGivenUp: bool) -> list[Link]:
-    """No file was seen that is behind."""
-    if site.done is None or site.unfinished is None:
-        service = CATALOGUE if site.done is None else TRANSFORMATIONS
-        why = site.unavailable.get(service, "it gave no answer")
-        action = Remedies.restartService(service)
-        text = f"{told}; {service} could not be asked: {why}"
-        return [Link(Stage.COPIES, LinkState.UNKNOWN, "ServiceDown", text, None, ids, action)]
-    time = site.site.progressTime if site.site else None
-    if site.done >= registered and not site.unfinished:
-        return [Link(Stage.COPIES, LinkState.HOLDS, "AllCopied", f"{told}, finished", time, ids)]
-    if isGivenUp:
-        return []
-    return [Link(Stage.COPIES, LinkState.WAITS, "Copying", f"{told}; {site.unfinished} not finished", time, ids)]
+def _progressTime(site: BlockSiteFacts) -> datetime | None:
+    return site.site.progressTime if site.site else None
 
 
 def _givenUpLink(around: SiteFacts, given: GivenUp) -> Link:

@@ -213,7 +213,7 @@ def _stuck(
 def _catalogueLink(facts: OriginFacts, file: LedgerFile) -> Link:
     record = facts.record
     if record is None and CATALOGUE in facts.unavailable:
-        text = f"it could not be asked: {facts.unavailable[CATALOGUE]}"
+        text = f"{CATALOGUE} could not be asked: {facts.unavailable[CATALOGUE]}"
         return Link(Stage.CATALOGUE, LinkState.UNKNOWN, "ServiceDown", text, None, {}, Remedies.restartService(CATALOGUE))
     if record is None:
         text = "the ledger has it as registered, and the catalogue has no entry: somebody removed it there"

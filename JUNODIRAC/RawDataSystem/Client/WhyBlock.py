@@ -10,7 +10,7 @@ from typing import Any
 
 from JUNODIRAC.Core.Domain.BlockClosing import dayOf
 from JUNODIRAC.Core.Domain.BlockState import BlockState
-from JUNODIRAC.Core.Domain.BlockStatus import PROCESSED, BlockStatus, LedgerBlock, SiteStatus
+from JUNODIRAC.Core.Domain.BlockStatus import PROCESSED, BlockStatus, LedgerBlock, SiteStatus, assembleBlockStatus
 from JUNODIRAC.Core.Domain.FileState import FileState
 from JUNODIRAC.Core.Domain.RepairRecords import Pause, RepairRecord, RepairState
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
@@ -25,7 +25,6 @@ from JUNODIRAC.Core.Domain.WhyFacts import (
     SiteFacts,
 )
 from JUNODIRAC.RawDataSystem.Client.BlockOpener import UnknownBlock
-from JUNODIRAC.RawDataSystem.Client.Overview import Overview
 from JUNODIRAC.RawDataSystem.Client.WhyFile import chosenSites, pauseOf
 from JUNODIRAC.RawDataSystem.Client.WhySources import WhySources
 
@@ -110,10 +109,10 @@ class WhyBlock:
     # ---- its sites
 
     def _sites(self, facts: BlockFacts, shown: LedgerBlock, blockID: int, wanted: Sequence[str]) -> list[BlockSiteFacts]:
-        overview = Overview(self._sources.monitor)
-        status = overview.blockStatus([shown])[0]
-        if overview.unavailable:  # by which service, each site's own questions tell
-            self._nameTheSilent(shown)
+        monitor, numbers = self._sources.monitor, list(shown.transfers.values())
+        usages = self._sources.ask(CATALOGUE, lambda: monitor.blockUsages([shown]))
+        states = self._sources.ask(TRANSFORMATIONS, lambda: monitor.transferStates(numbers))
+        status = assembleBlockStatus([shown], usages, states)[0]
         validations = self._ledger.newestValidations([blockID], withNames=True)
         pauses = self._ledger.readPauses(self._now)
         repairs = self._ledger.listRepairs(blockID)
@@ -121,11 +120,6 @@ class WhyBlock:
             self._site(facts, status, se, validations.get((blockID, se)), pauseOf(pauses, se, blockID), repairs.get(se, {}))
             for se in wanted
         ]
-
-    def _nameTheSilent(self, shown: LedgerBlock) -> None:
-        monitor = self._sources.monitor
-        self._sources.ask(CATALOGUE, lambda: monitor.directoryUsages([shown.directory] if shown.directory else []))
-        self._sources.ask(TRANSFORMATIONS, lambda: monitor.transferStates(list(shown.transfers.values())))
 
     def _site(
         self,

@@ -264,3 +264,8 @@ def test_a_destination_that_the_block_has_no_transfer_to_is_told():
     found = verdict(facts)
     assert (found.link.code, found.se) == ("NoTransfer", "JINR-EOS")
     assert SITE.se == SE
+
+
+def test_a_paused_site_is_not_called_overdue():
+    facts = withSite(files=[atSite(UNUSED, pause=PAUSE)], done=1, unfinished=2, overdueSince=LONG_AGO, pause=PAUSE)
+    assert verdict(facts).link.code == "SitePaused"
