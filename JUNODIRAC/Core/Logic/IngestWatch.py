@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from JUNODIRAC.Core.Domain.Alert import Problem
 from JUNODIRAC.Core.Domain.LedgerRecords import ReceiverRecord, SweepRecord
 from JUNODIRAC.Core.Domain.Reason import Reason
+from JUNODIRAC.Core.Logic.RepairWatch import REPAIR_KINDS, RepairSigns, repairProblems
 from JUNODIRAC.Core.Utilities.Moment import ageText
 
 RATE, CONFLICT, SILENCE = "quarantine", "conflict", "silence"
 RECEIVER, TROUBLE, SWEEP, SERVICE, CONFIGURATION = "receiver", "trouble", "sweep", "service", "configuration"
 # what cannot be judged while the ledger does not answer
-LEDGER_KINDS = frozenset({RATE, CONFLICT, SILENCE, RECEIVER, TROUBLE, SWEEP})
+LEDGER_KINDS = frozenset({RATE, CONFLICT, SILENCE, RECEIVER, TROUBLE, SWEEP}) | REPAIR_KINDS
 _REASONS_SHOWN = 3
 _NAMES_SHOWN = 5
 
@@ -59,6 +60,7 @@ class LedgerSigns:
     lastAnnouncements: Mapping[str, datetime] = field(default_factory=dict)
     receivers: Sequence[ReceiverRecord] = ()
     sweeps: Sequence[SweepRecord] = ()
+    repairs: RepairSigns = field(default_factory=RepairSigns)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def findProblems(seen: Observations, limits: Thresholds, standing: AbstractSet[s
         problems += _silenceProblems(seen, seen.ledger, standing)
         problems += _receiverProblems(seen, seen.ledger, limits, standing)
         problems += _sweepProblems(seen.ledger)
+        problems += repairProblems(seen.ledger.repairs, seen.now)
     return problems
 
 

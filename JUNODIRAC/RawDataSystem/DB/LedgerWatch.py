@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from JUNODIRAC.Core.Domain.Alert import Alert, Problem
 from JUNODIRAC.Core.Domain.LedgerRecords import AlertRecord
 from JUNODIRAC.Core.Domain.Reason import Reason
+from JUNODIRAC.Core.Domain.RepairRecords import Pause
 from JUNODIRAC.Core.Logic.IngestWatch import ConflictSign, LedgerSigns, RateSign
+from JUNODIRAC.Core.Logic.RepairWatch import BadReplicaSign, GivenUpSign, RepairSigns
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
 from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
 
 _NAMES = 5
 # a sweep looks at the directories of the last days; what it found in older ones is not looked at again by itself
 _SWEEP_AGE = timedelta(days=3)
+_PAUSE_AGE = timedelta(days=1)
 _KEY_CHARS = 190
 _BETWEEN = ": "
 
@@ -36,6 +40,7 @@ class LedgerWatch(RawDataDB):
             lastAnnouncements=self.lastAnnouncements(),
             receivers=[receiver for receiver in self.readReceivers() if receiver.typeName in typeNames],
             sweeps=[sweep for sweep in self.readSweeps(since=now - _SWEEP_AGE) if sweep.typeName in typeNames],
+            repairs=RepairSigns(self._givenUp(), self._badReplicas(), self._repairPauses(now)),
         )
 
     def _rate(self, typeName: str, since: datetime) -> RateSign:
@@ -53,6 +58,36 @@ class LedgerWatch(RawDataDB):
             return None
         names = self.select(f"SELECT FileName {where} ORDER BY Time DESC LIMIT {_NAMES}", args)
         return ConflictSign(count, rows.aware(since), [name for (name,) in names])
+
+    def _givenUp(self) -> list[GivenUpSign]:
+        sql = (
+            "SELECT r.SE, b.Type, b.Block, r.ErrorClass, COUNT(*), MIN(r.LastTime), MAX(r.Error) FROM Repairs r"
+            " JOIN Blocks b ON b.BlockID = r.BlockID WHERE r.State = 'GivenUp' GROUP BY r.SE, b.Type, b.Block, r.ErrorClass"
+        )
+        found: dict[tuple[str, str, str], GivenUpSign] = {}
+        for se, typeName, block, errorClass, count, since, error in self.select(sql):
+            key = (se, typeName, block)
+            known = found.get(key) or GivenUpSign(*key, {}, rows.aware(since), error)
+            classes = {**known.classes, errorClass: int(count)}
+            found[key] = replace(known, classes=classes, since=min(known.since, rows.aware(since)))
+        return list(found.values())
+
+    def _badReplicas(self) -> list[BadReplicaSign]:
+        sql = "SELECT SE, COUNT(*), MIN(Time), MIN(FileID) FROM BadReplicas WHERE EndedTime IS NULL GROUP BY SE ORDER BY SE"
+        found = []
+        for se, count, since, fileID in self.select(sql):
+            sql = (
+                "SELECT d.Directory, f.FileName, r.Detail FROM BadReplicas r JOIN Files f ON f.FileID = r.FileID"
+                " JOIN Directories d ON d.DirectoryID = f.DirectoryID WHERE r.SE = %s AND r.FileID = %s"
+            )
+            for directory, name, detail in self.select(sql, (se, fileID)):
+                found.append(BadReplicaSign(se, int(count), rows.aware(since), f"{directory}/{name}", detail))
+        return found
+
+    def _repairPauses(self, now: datetime) -> list[Pause]:
+        """The last pause of each site that the repair made, unless it is long over."""
+        where = "p.PauseID IN (SELECT MAX(PauseID) FROM Pauses WHERE ErrorClass <> '' AND UntilTime > %s GROUP BY SE)"
+        return self._pauses(f"{where} ORDER BY p.SE", (now - _PAUSE_AGE,))
 
     # ---- alerts
 
