@@ -89,7 +89,10 @@ def noTransfers(testbed) -> Iterator[list[str]]:
 
 
 def forgetBlock(database, block: str) -> None:
-    """Stop the transfers of a block of small test files, and take it out of the ledger."""
+    """Stop the transfers of a block of small test files and of its follow-up blocks, and take them out of the ledger."""
+    late = database.rows("RawDataDB", "SELECT Block FROM Blocks WHERE Block LIKE %s", f"{block}-late%")
+    for (name,) in late:
+        forgetBlock(database, name)
     stop = "UPDATE Transformations SET Status = 'Stopped' WHERE Description LIKE %s"
     database.rows("TransformationDB", stop, f"%block {block} to %")
     blocks = "SELECT BlockID FROM Blocks WHERE Block = %s"
@@ -98,6 +101,8 @@ def forgetBlock(database, block: str) -> None:
         ("Files", f"DirectoryID IN ({directories})"),
         ("Runs", f"DirectoryID IN ({directories})"),
         ("Directories", f"BlockID IN ({blocks})"),
+        ("LateFiles", f"BlockID IN ({blocks})"),
+        ("BlockEvents", f"BlockID IN ({blocks})"),
         ("BlockTransfers", f"BlockID IN ({blocks})"),
         ("Blocks", "Block = %s"),
     ):

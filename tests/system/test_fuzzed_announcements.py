@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections import Counter
@@ -34,6 +35,19 @@ def ends(database, topic: str) -> tuple[dict[tuple[int, int], str], dict[tuple[i
         {row[:2]: row[2] for row in database.rows("RawDataDB", registered, topic)},
         set(database.rows("RawDataDB", waiting, topic)) if database.rows("RawDataDB", "SHOW TABLES LIKE 'Waiting'") else set(),
     )
+
+
+def endOf(payload: bytes) -> dict[str, object]:
+    """What an end-of-block announcement says, its number as a number; empty for everything else."""
+    try:
+        content = json.loads(payload)
+        return {**content, "FileCount": int(content["FileCount"])} if "EndOfBlock" in content else {}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return {}
+
+
+def isEndOf(day: str, payload: bytes) -> bool:
+    return endOf(payload).get("EndOfBlock") == day
 
 
 def test_each_generated_message_ends_in_exactly_one_state_and_the_receiver_lives(testbed, database, noTransfers):
@@ -66,14 +80,20 @@ def test_each_generated_message_ends_in_exactly_one_state_and_the_receiver_lives
     both = quarantined.keys() & registered.keys()
     others = sent.keys() - quarantined.keys() - registered.keys()
     names = {name.lower() for name in registered.values()}
+    # an end of a block that was taken has no row of its own: it is known by the number that the block has
+    endings = {position for position in others if isEndOf(day, sent[position])}
+    expected = database.rows("RawDataDB", "SELECT ExpectedFiles FROM Blocks WHERE Block = %s AND Type = 'Raw'", day)
+    assert {endOf(sent[position])["FileCount"] for position in endings} <= {number for (number,) in expected}
+    others -= endings
     unknown = [sent[position] for position in others if not any(name.encode() in sent[position].lower() for name in names)]
     print(f"{len(sent)} messages of {len(set(payloads))} kinds: {len(registered.keys() & sent.keys())} registered, "
-          f"{len(others)} duplicates, {len(quarantined.keys() & sent.keys())} quarantined")  # fmt: skip
+          f"{len(others)} duplicates, {len(endings)} ends of blocks,"
+          f" {len(quarantined.keys() & sent.keys())} quarantined")  # fmt: skip
     print(Counter(reason for position, reason in quarantined.items() if position in sent).most_common())
     assert len(sent) == len(payloads)
     assert not both
     assert unknown == [], "neither registered nor quarantined, nor the duplicate of a registered one"
-    assert min(len(registered), len(others), len(quarantined)) > 0
+    assert min(len(registered), len(others), len(quarantined), len(endings)) > 0
     # the good ones after all that, and the files of the whole topic
     later_report = Judge(testbed, good.sent, {topic: receiver.group}).judge()
     assert later_report.registered == later_report.files > 50

@@ -122,6 +122,19 @@ def announcements(day: str, content: Callable[[str], dict[str, object]]) -> st.S
     )
 
 
+def endsOfBlocks(day: str) -> st.SearchStrategy[dict[str, object]]:
+    """Mostly usable ones, of a few numbers that contradict each other."""
+    usable = {"EndOfBlock": day, "FileCount": 3}
+    changes = st.one_of(
+        st.just({}),
+        st.fixed_dictionaries({"FileCount": st.sampled_from([0, 3, "3", 3.0, 4, -1, 10**9, 10**10, None, ...])}),
+        st.fixed_dictionaries({"EndOfBlock": st.one_of(st.sampled_from([f"{day}-late1", f" {day}", int(day), ""]), TEXTS)}),
+        st.fixed_dictionaries({"Type": st.one_of(st.sampled_from(["Raw", "RTRaw", None]), VALUES)}),
+        st.dictionaries(st.sampled_from(["EndOfBlock", "FileCount", "Type", *_FIELDS]), VALUES, min_size=1, max_size=2),
+    )
+    return changes.map(lambda change: {key: value for key, value in {**usable, **change}.items() if value is not ...})
+
+
 @st.composite
 def mangled(draw: st.DrawFn, good: st.SearchStrategy[dict[str, object]]) -> bytes:
     """The bytes of an announcement, as they come out of a broken producer or line."""
@@ -152,11 +165,13 @@ def mangled(draw: st.DrawFn, good: st.SearchStrategy[dict[str, object]]) -> byte
 def messages(day: str, content: Callable[[str], dict[str, object]]) -> st.SearchStrategy[bytes]:
     """Anything that may stand in a topic of RAW announcements of one day."""
     good = announcements(day, content)
+    ends = endsOfBlocks(day)
     return st.one_of(
+        ends.map(lambda fields: json.dumps(fields).encode()),
         good.map(lambda fields: json.dumps(fields).encode()),
         good.map(lambda fields: json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass")),
         names(day).map(lambda name: json.dumps(content(name)).encode()),
-        mangled(good),
+        mangled(st.one_of(good, ends)),
         VALUES.map(lambda value: json.dumps(value).encode()),
         st.binary(max_size=200),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from fakes import announcement, raw_name
+from fakes import announcement, end_of_block, raw_name
 from hypothesis import strategies as st
 
 JSON = st.recursive(
@@ -37,9 +37,21 @@ def contents(draw: st.DrawFn) -> dict[str, object]:
 
 
 @st.composite
+def endings(draw: st.DrawFn) -> dict[str, object]:
+    """The end of a block with some fields replaced or left out."""
+    content = end_of_block(draw(st.integers(0, 3)), draw(st.sampled_from(["20230302", "20230303"])))
+    content |= draw(st.dictionaries(st.sampled_from(["EndOfBlock", "FileCount", "Type", *FIELDS]), JSON, max_size=2))
+    for name in draw(st.sets(st.sampled_from(["EndOfBlock", "FileCount"]), max_size=1)):
+        content.pop(name, None)
+    return content
+
+
+@st.composite
 def damaged(draw: st.DrawFn) -> bytes:
     """An announcement with bytes changed, cut off or put in between."""
-    data = bytearray(json.dumps(draw(contents()), ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass"))
+    data = bytearray(
+        json.dumps(draw(st.one_of(contents(), endings())), ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+    )
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data) - 1))
         data[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=3))
@@ -54,6 +66,7 @@ def _twice(content: dict[str, object]) -> bytes:
 
 
 PAYLOADS = st.one_of(
+    endings().map(lambda content: json.dumps(content).encode("utf-8", "surrogatepass")),
     contents().map(lambda content: json.dumps(content).encode("utf-8", "surrogatepass")),
     damaged(),
     contents().map(_twice),
