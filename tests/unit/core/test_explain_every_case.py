@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
@@ -89,6 +90,23 @@ def knownCommands() -> set[str]:
 KNOWN_COMMANDS = knownCommands()
 
 
+def knownWords() -> dict[str, set[str]]:
+    """The switches and verbs of each of our commands."""
+    folder = ROOT / "JUNODIRAC/RawDataSystem"
+    words = {}
+    for path in (folder / "scripts").glob("dirac_juno_*.py"):
+        text = path.read_text()
+        found = {f"--{name}" for name in re.findall(r'registerSwitch\(\s*"\w?",\s*"([\w-]+)', text)}
+        words[path.stem.replace("_", "-")] = found | set(re.findall(r'^    "?(\w+)"?: ', text, re.MULTILINE))
+    for path in (folder / "Client/BlockVerbs").glob("*Verb*.py"):
+        words["dirac-juno-block"] |= set(re.findall(r'"(\w+)": \w+', path.read_text().partition("\nVERBS")[2]))
+    words["dirac-juno-quarantine"] |= {"list", "show", "replay", "waive", "drop"}
+    return words
+
+
+KNOWN_WORDS = knownWords()
+
+
 def commandsIn(text: str) -> list[str]:
     """The name of each command of a line that is typed."""
     steps = [step.split() for step in re.split(r"&&|\|", text)]
@@ -103,6 +121,11 @@ def checkAction(action: Action) -> None:
     names = commandsIn(action.command)
     assert names
     assert set(names) <= KNOWN_COMMANDS, action.command
+    for step in re.split(r"&&|\|", action.command):
+        words = shlex.split(step)
+        if words[0] in KNOWN_WORDS:
+            verb = {words[1]} if words[0] in ("dirac-juno-block", "dirac-juno-quarantine") else set()
+            assert {word for word in words if word.startswith("--")} | verb <= KNOWN_WORDS[words[0]], action.command
     assert "\n" not in action.command
 
 
