@@ -129,6 +129,11 @@ def test_a_message_that_makes_the_ledger_fail_does_not_hold_the_topic(monkeypatc
     assert summary.quarantined == {Reason.INTERNAL_ERROR: 1}
     assert world.ledger.expected == {("Raw", "20230303"): Expected(5, ("juno.raw", 0, 2))}
     world.check_truth(batch)
+    # a repetition after a crash, with a program that was put right: the message had its end, and has it again
+    monkeypatch.undo()
+    before = world.snapshot()
+    world.run(batch)
+    assert world.snapshot() == before
 
 
 @given(st.dictionaries(st.sampled_from(["EndOfBlock", "FileCount", "Type", "FileName", "Other"]), JSON))
