@@ -7,7 +7,7 @@ from datetime import datetime
 
 from JUNODIRAC.Core.Domain.Explanation import NOBODY, Action, Link, LinkState, Role, Stage
 from JUNODIRAC.Core.Domain.RepairRecords import RepairRecord, RepairState
-from JUNODIRAC.Core.Domain.TransferErrors import POLICIES, ErrorClass, ErrorPolicy, classify
+from JUNODIRAC.Core.Domain.TransferErrors import POLICIES, SITE, SOURCE_SITE, ErrorClass, ErrorPolicy, classify
 from JUNODIRAC.Core.Domain.WhyFacts import SiteFacts
 from JUNODIRAC.Core.Logic import Remedies
 from JUNODIRAC.Core.Utilities.Moment import ageText
@@ -21,17 +21,6 @@ _NEEDS_PEOPLE = frozenset(
         ErrorClass.SOURCE_DENIED,
         ErrorClass.PROXY,
         ErrorClass.BANNED,
-    }
-)
-_AT_SOURCE = frozenset({ErrorClass.SOURCE_MISSING, ErrorClass.SOURCE_CORRUPT, ErrorClass.SOURCE_DENIED, ErrorClass.SOURCE_DOWN})
-_AT_DESTINATION = frozenset(
-    {
-        ErrorClass.DESTINATION_FULL,
-        ErrorClass.DESTINATION_DOWN,
-        ErrorClass.DESTINATION_DENIED,
-        ErrorClass.DESTINATION_EXISTS,
-        ErrorClass.CHECKSUM_MISMATCH,
-        ErrorClass.TIMEOUT,
     }
 )
 
@@ -87,13 +76,14 @@ def classAction(errorClass: ErrorClass, facts: SiteFacts) -> Action:
     if errorClass is ErrorClass.PROXY:
         return Remedies.renewProxy()
     role, party = Role.DATA_MANAGER, ""
-    if errorClass in _AT_DESTINATION:
+    who = POLICIES[errorClass].who
+    if who == SITE:
         role, party = Role.SITE, facts.se
-    elif errorClass in _AT_SOURCE:
+    elif who == SOURCE_SITE:
         role, party = Role.SITE, facts.policy.sourceSE if facts.policy else "the source"
     elif errorClass is ErrorClass.LOST:
         role = Role.FTS
-    if facts.pause and errorClass in _AT_DESTINATION:
+    if facts.pause and who == SITE:
         block = facts.block if facts.pause.blockID else ""
         return Remedies.resume(facts.se, role, "the storage works again", block, facts.typeName)
     return Remedies.retransfer(facts.block, facts.typeName, facts.se, why, role, party)

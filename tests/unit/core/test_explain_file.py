@@ -394,3 +394,9 @@ def test_the_worst_of_the_sites_makes_the_verdict_and_all_right_needs_all_of_the
 
 def test_on_its_way_is_no_copy_yet():
     assert ofTransfer(ON_ITS_WAY).link.stage is Stage.REPLICA
+
+
+def test_links_after_the_first_that_does_not_hold_say_what_is_known_of_them():
+    links = {link.stage: link for link in explainFile(ORIGIN, (atSite(REQUEST_WAITING),), NOW).sites[0].links}
+    assert [links[stage].code for stage in (Stage.FTS, Stage.REPLICA, Stage.STORAGE, Stage.FINISHED)] == ["NotYet"] * 4
+    assert links[Stage.TASK].state is LinkState.HOLDS
