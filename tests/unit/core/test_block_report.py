@@ -26,7 +26,7 @@ BLOCK = ReportedBlock(
     registered=dict.fromkeys(LFNS, 10),
     sites=(ReportedSite("A", "Done"), ReportedSite("B", "Done")),
 )
-EVERYWHERE = dict.fromkeys(LFNS, {"A", "B", "SOURCE"})
+EVERYWHERE = dict.fromkeys(LFNS, frozenset({"A", "B", "SOURCE"}))
 
 
 def test_a_block_with_all_its_files_everywhere_is_whole():

@@ -24,7 +24,7 @@ def validation(se="A", verdict="Good", **names):
         "Verdict": verdict,
         "StartedTime": "2023-03-03T10:00:00.000+00:00",
         "Names": names,
-        "Details": {lfn: "it is not on the storage" for lfn in names.get("Missing", [])},
+        "Details": dict.fromkeys(names.get("Missing", []), "it is not on the storage"),
         **{f"{kind}Files": len(names.get(kind, [])) for kind in KINDS},
         "Summary": f"{verdict} summary",
         "Failure": "",
@@ -147,7 +147,23 @@ def test_a_block_that_is_whole_is_one_row_a_site_and_exit_status_0():
     assert run(command) == 0
     assert command.calls == [("listReportBlocks", "Raw", ["20230302"], "", ""), ("getBlockReport", "Raw", "20230302")]
     (_, row) = command.out.getvalue().splitlines()
-    assert row.split() == "20230302 Raw Done 3 3 3 A Done 3 0 30 B Good 2023-03-03 10:00:00".split()
+    assert row.split() == [
+        "20230302",
+        "Raw",
+        "Done",
+        "3",
+        "3",
+        "3",
+        "A",
+        "Done",
+        "3",
+        "0",
+        "30",
+        "B",
+        "Good",
+        "2023-03-03",
+        "10:00:00",
+    ]
 
 
 def test_every_missing_file_is_named_with_its_reason():
@@ -165,7 +181,7 @@ def test_a_range_has_totals_in_files_and_bytes_for_each_site():
     assert command.calls[0] == ("listReportBlocks", "", [], "20230301", "20230307")
     text = command.out.getvalue()
     (total,) = [line.split() for line in text.splitlines() if line.startswith("total")]
-    assert total == "total A 2 blocks 5 1 50 B".split()
+    assert total == ["total", "A", "2", "blocks", "5", "1", "50", "B"]
     assert "1 of 2 blocks are whole; announced 6, registered 6 files with 60 B, catalogued 6" in text
 
 
@@ -205,7 +221,7 @@ def test_a_bar_moves_on_a_terminal_and_is_a_line_now_and_then_elsewhere():
     terminal, pipe = Terminal(), io.StringIO()
     for out in (terminal, pipe):
         bar = ProgressBar("files", out)
-        for done in range(0, 101):
+        for done in range(101):
             bar.show([("A", done, 100), ("B", 0, 0)])
     assert terminal.getvalue().count("\033[2A") == 100
     assert "[##############################] 100 of 100 files" in terminal.getvalue()
