@@ -84,7 +84,7 @@ def decideBlock(block: LivingBlock, facts: BlockFacts, policy: LifePolicy, now: 
         problems |= own.problems
         sites.append(replace(site, state=own.steps[-1].new, problem=own.steps[-1].problem) if own.steps else site)
     after = _blockSteps(replace(block, state=state), sites, problems, facts)
-    if after and after[0].old in _ORDER[1:]:
+    if after and after[0].old in _ORDER[1:] and after[0].new not in _ORDER[1:]:
         # back: before its sites, so that whatever happens in between it is never further than they are
         return Decision((after[0], *steps, *after[1:]), problems)
     return Decision((*steps, *after), problems)

@@ -155,6 +155,25 @@ def test_a_block_is_never_further_than_its_least_site_nor_its_sites_closed_while
             assert ORDER.index(after.state) <= ORDER.index(site.state)
 
 
+def isNoFurther(block: LivingBlock) -> bool:
+    """Whether the block is not further than its least site; a site with a problem is as far as a closed one."""
+    if block.state not in ORDER:
+        return True
+    return all(ORDER.index(block.state) <= (ORDER.index(s.state) if s.state in ORDER else 1) for s in block.sites)
+
+
+@settings(max_examples=300, deadline=None)
+@given(blocks, facts, policies)
+def test_whichever_step_is_the_last_before_a_crash_the_block_is_not_further_than_its_least_site(block, facts, policy):
+    decision = decideBlock(block, facts, policy, NOW)
+    for number in range(len(decision.steps)):
+        before = applied(block, Decision(decision.steps[:number]))
+        after = applied(block, Decision(decision.steps[: number + 1]))
+        step = decision.steps[number]
+        # closing comes first, whatever the sites are
+        assert not isNoFurther(before) or isNoFurther(after) or step.closedBy
+
+
 @settings(max_examples=300, deadline=None)
 @given(blocks, facts, policies)
 def test_more_than_closed_is_a_block_only_with_all_its_files_settled_and_as_many_as_were_declared(block, facts, policy):
