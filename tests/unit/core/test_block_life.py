@@ -299,7 +299,9 @@ def test_an_undisturbed_block_goes_from_open_to_done_and_each_stage_has_its_time
     block = applied(block, decideBlock(block, known, POLICY, NOW + HOUR), NOW + HOUR)
     assert (block.state, block.sites[0].state) == (REPLICATED, REPLICATED)
     first = replace(ALL_THERE, validation=validation(True, NOW + HOUR))
-    block = applied(block, decideBlock(block, makeFacts(sites={"A": first}), POLICY, NOW + 2 * HOUR), NOW + 2 * HOUR)
+    decision = decideBlock(block, makeFacts(sites={"A": first}), POLICY, NOW + 2 * HOUR)
+    assert [step.se for step in decision.steps] == ["A", ""]  # the site first: a block is never further than its sites
+    block = applied(block, decision, NOW + 2 * HOUR)
     assert (block.state, block.sites[0].state) == (VALIDATED, VALIDATED)
     early = makeFacts(sites={"A": replace(ALL_THERE, validation=validation(True, NOW + 3 * HOUR))})
     assert decideBlock(block, early, POLICY, NOW + 3 * HOUR) == Decision()
