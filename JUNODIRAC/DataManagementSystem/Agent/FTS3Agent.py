@@ -15,6 +15,7 @@ from DIRAC.ConfigurationSystem.Client.Helpers.Registry import getVOMSAttributeFo
 from DIRAC.DataManagementSystem.Agent import FTS3Agent as diracModule
 
 from JUNODIRAC.DataManagementSystem.DB.FTS3DB import FTS3DB, DueTimes
+from JUNODIRAC.DataManagementSystem.private.QuietAccounting import commitOnlyRecords
 from JUNODIRAC.DataManagementSystem.private.TransferMemory import transferMemory
 from JUNODIRAC.RawDataSystem.Client.PromptPasses import PromptPasses
 from JUNODIRAC.RawDataSystem.Client.PromptTransport import usePromptTransport
@@ -36,6 +37,7 @@ class FTS3Agent(PromptPasses, diracModule.FTS3Agent):
     def initialize(self) -> dict[str, Any]:
         """Replace the proxy manager client and the database, otherwise initialize as DIRAC does."""
         usePromptTransport()
+        commitOnlyRecords()
         diracModule.MONITORING_DELAY = 0
         if not isinstance(diracModule.gProxyManager, _ProxiesByGroup):
             diracModule.gProxyManager = _ProxiesByGroup(diracModule.gProxyManager)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from DIRAC.Core.Utilities.ReturnValues import S_ERROR, S_OK
 from DIRAC.Core.Utilities.TimeUtilities import DiracTime
+from DIRAC.DataManagementSystem.Client.FTS3File import FTS3File
 from DIRAC.DataManagementSystem.Client.FTS3Job import FTS3Job
 from DIRAC.DataManagementSystem.Client.FTS3Operation import FTS3Operation
 from DIRAC.DataManagementSystem.DB import FTS3DB as diracModule
@@ -38,7 +40,9 @@ class DueTimes:
 
 
 class FTS3DB(diracModule.FTS3DB):
-    """Two queries of DIRAC's with other conditions, which are written into them; all else is DIRAC's.
+    """Two queries of DIRAC's with other conditions, which are written into them, and an update in few statements.
+
+    All else is DIRAC's.
 
     DIRAC gives each unfinished operation to each cycle, those first that were treated longest ago. With thousands of copies
     under way nearly all of that is for nothing, and what is new comes last.
@@ -130,12 +134,44 @@ class FTS3DB(diracModule.FTS3DB):
             .limit(limit)
         )
 
+    def updateFileStatus(self, fileStatusDict: Mapping[int, Mapping[str, Any]], ftsGUID: str | None = None) -> dict[str, Any]:
+        """As DIRAC's, in one statement for all files with the same news, where DIRAC makes one and commits it for each file.
+
+        Two thirds of the agent's CPU went there. Where another transaction is in the way, it is done DIRAC's way.
+        """
+        files: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+        for fileID, news in fileStatusDict.items():
+            files.setdefault(tuple(sorted(news.items())), []).append(fileID)
+        session = self.dbSession()
+        try:
+            for items, ids in files.items():
+                session.execute(_fileUpdate(dict(items), ids, ftsGUID))
+                session.commit()
+        except SQLAlchemyError as error:
+            session.rollback()
+            self.log.verbose("Files are updated one by one", repr(error))
+            result: dict[str, Any] = super().updateFileStatus(fileStatusDict, ftsGUID=ftsGUID)
+            return result
+        finally:
+            session.close()
+        return S_OK()
+
     @staticmethod
     def _assign(session: Any, table: Any, key: Any, ids: list[int], tag: str) -> None:
         """Keep others away from these rows."""
         statement = update(table).where(key.in_(ids)).values({"assignment": f"{tag}_{DiracTime.utcnow():%Y-%m-%d %H:%M:%S}"})
         # the rows are not read again through this session, see DIRAC's module
         session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _fileUpdate(news: dict[str, Any], ids: list[int], ftsGUID: str | None) -> Any:
+    """:param ftsGUID: only of files that are still this job's"""
+    # an empty text means none
+    values = {name: news[name] or None for name in ("error", "ftsGUID") if name in news}
+    statement = update(FTS3File).where(FTS3File.fileID.in_(sorted(ids))).where(FTS3File.status.not_in(FTS3File.FINAL_STATES))
+    if ftsGUID:
+        statement = statement.where(FTS3File.ftsGUID == ftsGUID)
+    return statement.values({"status": news["status"], **values}).execution_options(synchronize_session=False)
 
 
 def _now() -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from DIRAC.Core.Utilities import ProcessPool as poolModule
 from DIRAC.RequestManagementSystem.Agent import RequestExecutingAgent as diracModule
 
+from JUNODIRAC.DataManagementSystem.private.QuietAccounting import commitOnlyRecords
 from JUNODIRAC.RawDataSystem.Client.PromptPasses import PromptPasses
 from JUNODIRAC.RawDataSystem.Client.PromptTransport import usePromptTransport
 
@@ -32,6 +33,7 @@ class RequestExecutingAgent(PromptPasses, diracModule.RequestExecutingAgent):
     def initialize(self) -> dict[str, Any]:
         """Set what the pool of workers reads, and what they inherit, before DIRAC makes it."""
         usePromptTransport()
+        commitOnlyRecords()
         isFast = bool(self.am_getOption("FastProcessPool", True))
         poolModule.FAST_PROCESS_POOL = diracModule.FAST_PROCESS_POOL = isFast
         result: dict[str, Any] = super().initialize()

@@ -6,7 +6,8 @@ import pytest
 from DIRAC.DataManagementSystem.Client.FTS3File import FTS3File
 from DIRAC.DataManagementSystem.Client.FTS3Job import FTS3Job
 from DIRAC.DataManagementSystem.Client.FTS3Operation import FTS3TransferOperation
-from sqlalchemy import event
+from DIRAC.DataManagementSystem.DB import FTS3DB as diracModule
+from sqlalchemy import event, text
 
 from JUNODIRAC.DataManagementSystem.DB.FTS3DB import FTS3DB, DueTimes
 
@@ -130,3 +131,78 @@ def test_a_job_is_given_once_in_a_pass(database):
     assert dueJobs(database, lastMonitor=ago(30)) == []
     assert dueJobs(database, lastMonitor=ago(0), jobAssignmentTag="host") == [number]
     assert dueJobs(database, lastMonitor=ago(0), jobAssignmentTag="host") == []
+
+
+# ---- what the server says of files
+
+
+def files(database, *states, ftsGUID="job"):
+    """:returns: the ids of files in these states, in one operation"""
+    number = operation(database, 60, 60)
+    session = database.dbSession(expire_on_commit=False)
+    made = []
+    for state in states:
+        file = FTS3File()
+        file.operationID, file.lfn, file.targetSE, file.status, file.ftsGUID, file.error = (
+            number,
+            "/f",
+            "T-SE",
+            state,
+            ftsGUID,
+            "old",
+        )
+        session.add(file)
+        made.append(file)
+    session.commit()
+    ids = [file.fileID for file in made]
+    session.close()
+    return ids
+
+
+def stateOf(database, ids):
+    session = database.dbSession()
+    found = {file.fileID: (file.status, file.error, file.ftsGUID) for file in session.query(FTS3File).all() if file.fileID in ids}
+    session.close()
+    return [found[number] for number in ids]
+
+
+@pytest.mark.parametrize("stockWay", [False, True])
+def test_news_of_files_are_written_as_dirac_writes_them(database, monkeypatch, stockWay):
+    """Both ways on the same cases."""
+    if stockWay:
+        monkeypatch.setattr(FTS3DB, "updateFileStatus", diracModule.FTS3DB.updateFileStatus)
+    ids = files(database, "Submitted", "Submitted", "Active", "Finished", "Submitted")
+    (other,) = files(database, "Submitted", ftsGUID="another job")
+    news = {
+        ids[0]: {"status": "Finished", "error": ""},
+        ids[1]: {"status": "Failed", "error": "no space", "ftsGUID": None},
+        ids[2]: {"status": "Finished", "error": ""},
+        ids[3]: {"status": "Failed", "error": "too late"},
+        ids[4]: {"status": "Active"},
+        other: {"status": "Finished", "error": ""},
+    }
+    assert database.updateFileStatus(news, ftsGUID="job")["OK"]
+    assert stateOf(database, [*ids, other]) == [
+        ("Finished", None, "job"),
+        ("Failed", "no space", None),
+        ("Finished", None, "job"),
+        ("Finished", "old", "job"),
+        ("Active", "old", "job"),
+        ("Submitted", "old", "another job"),
+    ]
+
+
+def test_many_files_with_the_same_news_are_one_statement(database):
+    ids = files(database, *["Submitted"] * 100)
+    statements = []
+    event.listen(database.engine, "before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement))
+    assert database.updateFileStatus({number: {"status": "Finished", "error": ""} for number in ids}, ftsGUID="job")["OK"]
+    assert len(statements) == 1
+    assert {state for state, _, _ in stateOf(database, ids)} == {"Finished"}
+
+
+def test_where_a_statement_fails_the_files_are_written_one_by_one(database, monkeypatch):
+    ids = files(database, "Submitted", "Submitted")
+    monkeypatch.setattr("JUNODIRAC.DataManagementSystem.DB.FTS3DB._fileUpdate", lambda *_: text("UPDATE nothing"))
+    assert database.updateFileStatus({number: {"status": "Finished"} for number in ids}, ftsGUID="job")["OK"]
+    assert [state for state, _, _ in stateOf(database, ids)] == ["Finished", "Finished"]
