@@ -148,22 +148,6 @@ def test_a_block_that_is_whole_is_one_row_a_site_and_exit_status_0():
     assert command.calls == [("listReportBlocks", "Raw", ["20230302"], "", ""), ("getBlockReport", "Raw", "20230302")]
     (_, row) = command.out.getvalue().splitlines()
     assert row.split()[:-1] == ["20230302", "Raw", "Done", "3", "3", "3", "A", "Done", "3", "0", "30", "B", "Good", "2023-03-03"]
-        "20230302",
-        "Raw",
-        "Done",
-        "3",
-        "3",
-        "3",
-        "A",
-        "Done",
-        "3",
-        "0",
-        "30",
-        "B",
-        "Good",
-        "2023-03-03",
-        "10:00:00",
-    ]
 
 
 def test_every_missing_file_is_named_with_its_reason():
