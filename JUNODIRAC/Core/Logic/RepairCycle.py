@@ -49,7 +49,7 @@ class RepairOutcome:
         self.repaired += other.repaired
 
     def __str__(self) -> str:
-        told = [f"{count} {action}" for action, count in sorted(self.actions.items())]
+        told = [f"{count} {action}" for action, count in sorted(self.actions.items()) if count]
         return ", ".join([*told, f"{self.repaired} repaired"])
 
 
@@ -238,6 +238,7 @@ class RepairCycle:
     @staticmethod
     def _outcome(files: Sequence[FileUnderRepair]) -> RepairOutcome:
         actions = Counter((RepairAction.WAIT if each.isWaiting else each.action).value for each in files)
+        actions[RepairAction.DEREGISTER.value] += sum(each.isDeregistered for each in files)
         failures = [
             Failure(each.lfn, each.errorClass, each.failedTime, each.errorText)
             for each in files
