@@ -7,9 +7,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.FileState import FileState
+from JUNODIRAC.Core.Domain.LivingBlock import LivingBlock
 
 PROCESSED = "Processed"
+_PROVED = (BlockState.REPLICATED, BlockState.VALIDATED, BlockState.DONE)
 # A file in one of these states has no end yet. Waived and dropped ones have: a person decided that the block goes without them.
 UNSETTLED = (FileState.ANNOUNCED, FileState.WAITING, FileState.QUARANTINED)
 
@@ -51,6 +54,7 @@ class LedgerBlock:
     :param directory: empty for a follow-up block, which has files in the directory of its parent
     :param ownLateFiles: the registered files of a follow-up block, size in bytes by LFN
     :param othersFiles: the same of files in this block's directory that belong to its follow-up blocks
+    :param life: its states and those of its sites, if it was opened
     """
 
     typeName: str
@@ -64,6 +68,7 @@ class LedgerBlock:
     waivedFiles: Sequence[WaivedFile] = ()
     ownLateFiles: Mapping[str, int] = field(default_factory=dict)
     othersFiles: Mapping[str, int] = field(default_factory=dict)
+    life: LivingBlock | None = None
 
     @property
     def place(self) -> str:
@@ -121,7 +126,10 @@ class TransferState:
 
 @dataclass(frozen=True)
 class SiteStatus:
-    """A block at one destination. None stands for what could not be asked."""
+    """A block at one destination. None stands for what could not be asked.
+
+    :param isProved: its state says that all was copied once: its transformation may have been archived, without its files
+    """
 
     se: str
     transformationID: int
@@ -129,6 +137,7 @@ class SiteStatus:
     done: int | None
     doneBytes: int | None
     transfer: TransferState | None
+    isProved: bool = False
 
     @property
     def percent(self) -> float | None:
@@ -143,7 +152,8 @@ class SiteStatus:
         if not self.files or self.done != self.files or self.transfer is None:
             return False
         counts = self.transfer.fileCounts
-        return counts.get(PROCESSED, 0) == sum(counts.values()) >= self.files
+        attached = sum(counts.values())
+        return counts.get(PROCESSED, 0) == attached and (self.isProved or attached >= self.files)
 
     def toDict(self) -> dict[str, object]:
         """For JSON."""
@@ -208,6 +218,7 @@ def assembleBlockStatus(
     for block in blocks:
         files = block.fileCounts.get(FileState.REGISTERED, 0)
         usage = None if usages is None else usages.get(block.place, DirectoryUsage(Usage(0, 0)))
+        proved = {site.se for site in block.life.sites if site.state in _PROVED} if block.life else set()
         sites = []
         for se, transformationID in sorted(block.transfers.items()):
             replicas = usage.replicas.get(se, Usage(0, 0)) if usage else None
@@ -219,6 +230,7 @@ def assembleBlockStatus(
                     done=replicas.files if replicas else None,
                     doneBytes=replicas.sizeBytes if replicas else None,
                     transfer=None if transfers is None else transfers.get(transformationID, TransferState("Deleted")),
+                    isProved=se in proved,
                 )
             )
         result.append(BlockStatus(block, usage.logical if usage else None, tuple(sites)))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from JUNODIRAC.Core.Domain.BlockProgress import Sample
 from JUNODIRAC.Core.Domain.BlockState import BlockState, checkBlockTransition
 from JUNODIRAC.Core.Domain.LivingBlock import BlockEvent, LivingBlock, LivingSite
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
@@ -168,6 +169,19 @@ class LedgerBlockLife(LedgerConnection):
         )
         found = self.select(sql, (blockID, *args, limit))
         return [BlockEvent(row[0], row[1], rows.aware(row[2]), *row[3:]) for row in reversed(found)]
+
+    def firstSamples(self, blockIDs: Sequence[int], since: datetime) -> dict[tuple[int, str], Sample]:
+        """The first note of how far these blocks were after a time, by block id and SE."""
+        found: dict[tuple[int, str], Sample] = {}
+        for chunk in rows.chunks(blockIDs):
+            sql = (
+                "SELECT p.BlockID, p.SE, p.Time, p.DoneFiles FROM (SELECT BlockID, SE, MIN(Time) AS Time FROM BlockProgress"
+                f" WHERE BlockID IN ({rows.placeholders(len(chunk))}) AND Time >= %s GROUP BY BlockID, SE) AS first"
+                " JOIN BlockProgress p ON p.BlockID = first.BlockID AND p.SE = first.SE AND p.Time = first.Time"
+            )
+            for blockID, se, time, files in self.select(sql, (*chunk, since)):
+                found[blockID, se] = Sample(rows.aware(time), files)
+        return found
 
 
 def _assignments(values: Mapping[str, Any], between: str) -> str:

@@ -37,6 +37,7 @@ class LedgerReads(LedgerQuarantineDesk):
         transfers = self._readTransfers(blockIDs)
         waived = self._waivedFiles([blockID for blockID in blockIDs if FileState.WAIVED in counts[blockID]])
         late = self._lateFiles(blockIDs)
+        lives = {life.blockID: life for life in self.readLivingBlocksByID(sorted(blockIDs))}
         return [
             LedgerBlock(
                 typeName=typeName,
@@ -50,6 +51,7 @@ class LedgerReads(LedgerQuarantineDesk):
                 waivedFiles=waived[blockID],
                 ownLateFiles=late[blockID].own,
                 othersFiles=late[blockID].others,
+                life=lives.get(blockID),
             )
             for blockID, typeName, name, directory, state, openedTime in reversed(found)
         ]

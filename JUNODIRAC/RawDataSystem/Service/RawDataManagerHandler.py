@@ -12,14 +12,17 @@ as in the configuration, so that a forgotten Authorization section opens nothing
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from DIRAC.Core.Utilities.ReturnValues import SErrorException
 
 from JUNODIRAC.RawDataSystem.Client.BlockOpener import BlockOpener, UnknownBlock, knownBlock, transferPlan
+from JUNODIRAC.RawDataSystem.Client.BlockOutlooks import statusDocuments
 from JUNODIRAC.RawDataSystem.Client.Overview import Overview
 from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
 from JUNODIRAC.RawDataSystem.Client.TransferMonitor import TransferMonitor
+from JUNODIRAC.RawDataSystem.Client.TypePolicies import loadEachTypePolicy
 from JUNODIRAC.RawDataSystem.Service.BlockLifeMethods import BlockLifeMethods
 from JUNODIRAC.RawDataSystem.Service.DatasetMethods import DatasetMethods
 from JUNODIRAC.RawDataSystem.Service.IngestMethods import IngestMethods
@@ -49,7 +52,7 @@ class RawDataManagerHandler(
         :param blockName: empty for all
         :param typeName: empty for all
         :param limit: number of blocks at most, the newest are given
-        :returns: Blocks (see BlockStatus.toDict), Total number of blocks that match, Quarantine (announcements by Type
+        :returns: Blocks (see BlockOutlooks.statusDocuments), Total number of blocks that match, Quarantine (announcements by Type
             and reason) and Unavailable (what could not be asked, in words)
         """
         total = self.ledger.countBlocks(blockName, typeName)
@@ -57,9 +60,9 @@ class RawDataManagerHandler(
             raise UnknownBlock(typeName, blockName)
         blocks = self.ledger.readBlocks(blockName, typeName, min(max(int(limit), 1), _MAX_LIMIT))
         overview = Overview(TransferMonitor())
-        statuses = [status.toDict() for status in overview.blockStatus(blocks)]
+        policies, _ = loadEachTypePolicy(self._vo())
         return {
-            "Blocks": statuses,
+            "Blocks": statusDocuments(overview.blockStatus(blocks), self.ledger, policies, datetime.now(UTC)),
             "Total": total,
             "Quarantine": self.ledger.countQuarantine(),
             "Unavailable": overview.unavailable,

@@ -1,10 +1,12 @@
 """
 Show how far blocks are at each of their destinations
 
-For each block and site: the registered files, those with a replica at the site, per cent, bytes at the site, the
-transformation with its status and its files by status. A block is complete at a site when all its files have a replica
-there and the transformation has finished with all of them. It is complete when that holds for all its sites and each file that
-was ever announced is registered, waived or dropped. With BLOCK the waived files are named, with --json always.
+For each block and site: the registered files, those with a replica at the site, per cent, bytes at the site, the states of the
+block and of its copy at the site, the time until the last file is there at the rate of the last hour (ETA, "-" if nothing is
+missing or nothing moves), the transformation with its status and its files by status. Blocks with a problem, and blocks that made
+no progress for longer than their Type allows (overdue), are named below. A block is complete at a site when all its files have a
+replica there and the transformation has finished with all of them. It is complete when that holds for all its sites and each file
+that was ever announced is registered, waived or dropped. With BLOCK the waived files are named, with --json always.
 
 Usage:
   dirac-juno-block-status [options] [BLOCK]
@@ -26,14 +28,18 @@ from typing import TYPE_CHECKING, Any
 
 from DIRAC.Core.Base.Script import Script
 
-from JUNODIRAC.Core.Utilities.Moment import shortText
+from JUNODIRAC.Core.Utilities.Moment import ageText, shortText
 from JUNODIRAC.Core.Utilities.TextTable import Cell, formatBytes, paint, printable, renderTable
 
 if TYPE_CHECKING:
     from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandLine
 
-TITLES = ("Block", "Type", "Site", "Files", "Done", "%", "Bytes", "Transf.", "Status", "Files of the transformation")
+TITLES = (
+    "Block", "Type", "Site", "Files", "Done", "%", "Bytes", "Block is", "At site", "ETA", "Transf.", "Status",
+    "Files of the transformation",
+)  # fmt: skip
 NUMBERS = ("Files", "Done", "%", "Bytes", "Transf.")
+_STATE_STYLES = {"Done": "good", "Validated": "good", "Problem": "bad"}
 NOTEWORTHY = {
     "Announced": ("announced and not yet registered", "busy"),
     "Waiting": ("not yet visible on the source storage", "busy"),
@@ -56,6 +62,7 @@ def statusText(answer: dict[str, Any], colour: bool, withNames: bool = False) ->
             if block[state]:
                 lines.append(paint(f"{block['Type']} {block['Block']}: {block[state]} file(s) {what}", style, colour))
         lines += [f"  {_waivedText(file)}" for file in block["WaivedFiles"] if withNames]
+        lines += [paint(text, "bad", colour) for text in _alarms(block)]
     for typeName, reasons in sorted(answer["Quarantine"].items()):
         counts = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         lines.append(f"refused announcements of {typeName}, open: {counts}")
@@ -79,29 +86,49 @@ def allComplete(answer: dict[str, Any]) -> bool:
 
 
 def _rowsOf(block: dict[str, Any]) -> list[list[Cell]]:
-    head = [Cell(block["Block"]), Cell(block["Type"])]
+    head, state = [Cell(block["Block"]), Cell(block["Type"])], Cell(block["State"], _STATE_STYLES.get(block["State"], ""))
     if not block["Sites"]:
-        return [[*head, Cell("-", "dim"), Cell(str(block["Files"])), *[Cell("")] * 4, Cell(block["State"], "dim"), Cell("")]]
-    rows = []
-    for site in block["Sites"]:
-        style = "good" if site["Complete"] else "busy"
-        percent = "?" if site["Percent"] is None else f"{site['Percent']:.1f}"
-        counts = site["TransformationFiles"]
-        detail = "?" if counts is None else ", ".join(f"{status} {count}" for status, count in sorted(counts.items()))
-        rows.append(
-            [
-                *head,
-                Cell(site["SE"]),
-                Cell(str(site["Files"])),
-                Cell("?" if site["Done"] is None else str(site["Done"]), style),
-                Cell(percent, style),
-                Cell(formatBytes(site["DoneBytes"])),
-                Cell(str(site["TransformationID"])),
-                Cell(site["TransformationStatus"] or "?"),
-                Cell(detail),
-            ]
-        )
-    return rows
+        return [[*head, Cell("-", "dim"), Cell(str(block["Files"])), *[Cell("")] * 3, state, *[Cell("")] * 5]]
+    return [[*head, *_cellsOf(site, state)] for site in block["Sites"]]
+
+
+def _cellsOf(site: dict[str, Any], blockState: Cell) -> list[Cell]:
+    style = "good" if site["Complete"] else "busy"
+    percent = "?" if site["Percent"] is None else f"{site['Percent']:.1f}"
+    counts = site["TransformationFiles"]
+    detail = "?" if counts is None else ", ".join(f"{status} {count}" for status, count in sorted(counts.items()))
+    state = site.get("State", "?")
+    return [
+        Cell(site["SE"]),
+        Cell(str(site["Files"])),
+        Cell("?" if site["Done"] is None else str(site["Done"]), style),
+        Cell(percent, style),
+        Cell(formatBytes(site["DoneBytes"])),
+        blockState,
+        Cell(state, _STATE_STYLES.get(state, "")),
+        _etaCell(site),
+        Cell(str(site["TransformationID"])),
+        Cell(site["TransformationStatus"] or "?"),
+        Cell(detail),
+    ]
+
+
+def _etaCell(site: dict[str, Any]) -> Cell:
+    """When the last file will be there at the present rate, and whether it should be further already."""
+    seconds = site.get("ETASeconds")
+    eta = "-" if seconds is None else ageText(seconds)
+    if not site.get("Overdue"):
+        return Cell(eta)
+    return Cell("overdue" if seconds is None else f"{eta}, overdue", "bad")
+
+
+def _alarms(block: dict[str, Any]) -> list[str]:
+    """What a person should look at."""
+    name = f"{block['Type']} {block['Block']}"
+    lines = [f"{name}: Problem: {printable(block['Problem'])}"] if block.get("Problem") else []
+    if block.get("Overdue"):
+        lines.append(f"{name}: overdue since {shortText(block['OverdueSince'])}; see dirac-juno-why {block['Block']}")
+    return lines
 
 
 def showStatus(command: CommandLine) -> int:
