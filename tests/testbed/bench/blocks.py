@@ -1,0 +1,128 @@
+"""A cycle of each agent, and the status command, with a thousand living blocks and with ten."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import time
+
+from junotestbed.settings import TestbedError
+from junotestbed.testbed import Testbed
+
+from bench.agentcycles import AGENTS, AgentCycles, agentCycles
+from bench.blockremoval import TYPE_NAME
+from bench.blockrows import FILES_PER_TASK, BlockWorld, blockWorld, busyBlock, quietBlock
+from bench.quiet import quiet
+from bench.report import say
+from bench.workload import typeOptions
+
+_BUSY = 7
+_CYCLE_LIMIT_SECONDS = 5.0
+_STATUS_LIMIT_SECONDS = 2.0
+
+
+def addArguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--blocks", type=int, default=1000, help="living blocks (default %(default)s)")
+    parser.add_argument("--few", type=int, default=10, help="blocks that they are compared with (default %(default)s)")
+    parser.add_argument("--files", type=int, default=100_800, help="files of the seven busy ones (default %(default)s)")
+    parser.add_argument("--quiet-files", type=int, default=10, help="files of each other block (default %(default)s)")
+    parser.add_argument("--changed", type=int, default=100, help="files that change (default %(default)s)")
+
+
+def run(testbed: Testbed, arguments: argparse.Namespace) -> dict[str, object]:
+    if not _BUSY < arguments.few < arguments.blocks:
+        raise TestbedError(f"--few must be more than {_BUSY} and less than --blocks")
+    # two tasks of each site end in each of the two measurements
+    if busyBlock(0, arguments.files // _BUSY).assigned < 2 * (arguments.changed + FILES_PER_TASK):
+        raise TestbedError("--files is too small: the busy blocks have not enough files on their way that could change")
+    options = typeOptions("juno.bench", withStorageCheck=False) | {"CloseBy": "Operator"}
+    with quiet(testbed), blockWorld(testbed) as world, agentCycles(testbed.settings, TYPE_NAME, options) as agents:
+        world.add([busyBlock(number, arguments.files // _BUSY) for number in range(_BUSY)])
+        world.add([quietBlock(number, arguments.quiet_files) for number in range(_BUSY, arguments.few)])
+        few = _measure(testbed, world, agents, arguments.changed)
+        world.add([quietBlock(number, arguments.quiet_files) for number in range(arguments.few, arguments.blocks)])
+        many = _measure(testbed, world, agents, arguments.changed)
+        stock = {name: _timed(agents, name, isFull=True) for name in ("TransformationAgent", "RequestTaskAgent")}
+    return _result(arguments, few, many, stock)
+
+
+def _measure(testbed: Testbed, world: BlockWorld, agents: AgentCycles, changed: int) -> dict[str, dict[str, float]]:
+    """Seconds of a cycle in which nothing had changed, and of one after some files changed."""
+    say(f"{len(world.blocks)} blocks")
+    # the first one connects, reads everything, and settles what is new to it
+    for name in AGENTS:
+        _timed(agents, name)
+    found = {name: {"unchanged": _timed(agents, name)} for name in AGENTS}
+    found["block status"] = _status(testbed)
+    busy, tasks = world.blocks[0], -(-changed // FILES_PER_TASK)
+    world.addFiles(busy, changed)
+    world.endTasks(busy, tasks)
+    for name in AGENTS:
+        found[name]["changed"] = _timed(agents, name)
+    world.checkChanges(busy, changed, tasks)
+    world.hideNewTasks()
+    return found
+
+
+def _timed(agents: AgentCycles, name: str, isFull: bool = False) -> float:
+    seconds = round(agents.seconds(name, isFull), 3)
+    say(f"{name}{', all transformations,' if isFull else ''} {seconds:.3f} s")
+    return seconds
+
+
+def _status(testbed: Testbed) -> dict[str, float]:
+    """The whole command, which shows the newest 200 blocks, and the service's answer for them and for all blocks."""
+    from JUNODIRAC.RawDataSystem.Client.RawDataManagerClient import RawDataManagerClient
+
+    settings = testbed.settings
+    started = time.monotonic()
+    done = subprocess.run(
+        ["dirac-juno-block-status", "--json"],
+        env=settings.environment(settings.proxies / "prod.pem"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    command = time.monotonic() - started
+    if done.returncode or not json.loads(done.stdout)["Blocks"]:
+        raise TestbedError(f"dirac-juno-block-status failed: {done.stderr}")
+    answers = {}
+    for name, limit in (("answer", 200), ("answer for all", 5000)):
+        started = time.monotonic()
+        result = RawDataManagerClient(timeout=300).getBlockStatus("", "", limit)
+        answers[name] = round(time.monotonic() - started, 3)
+        if not result["OK"] or result["Value"]["Unavailable"]:
+            raise TestbedError(f"the service does not tell the status of blocks: {result}")
+    found = {"command": round(command, 3), **answers}
+    say(f"block status {found}")
+    return found
+
+
+def _result(
+    arguments: argparse.Namespace,
+    few: dict[str, dict[str, float]],
+    many: dict[str, dict[str, float]],
+    stock: dict[str, float],
+) -> dict[str, object]:
+    def ratios(name: str) -> dict[str, float]:
+        return {key: round(value / max(few[name][key], 0.001), 1) for key, value in many[name].items()}
+
+    ours = list(AGENTS)
+    return {
+        "benchmark": "blocks",
+        "blocks": arguments.blocks,
+        "few_blocks": arguments.few,
+        "sites": 3,
+        "files_of_the_busy_seven": arguments.files,
+        "files_of_each_other": arguments.quiet_files,
+        "changed_files": arguments.changed,
+        "cpus": len(os.sched_getaffinity(0)),
+        "seconds": {name: {"few": few[name], "many": many[name], "ratio": ratios(name)} for name in [*ours, "block status"]},
+        "stock_cycle_seconds": stock,
+        "within_limits": {
+            "agents_5_s": all(value < _CYCLE_LIMIT_SECONDS for name in ours for value in many[name].values()),
+            "block_status_2_s": many["block status"]["command"] < _STATUS_LIMIT_SECONDS,
+        },
+    }
