@@ -1,9 +1,11 @@
 """The truth table of repair: one action for everything, nothing goes on for ever, nothing good is thrown away."""
 
 import random
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -261,3 +263,9 @@ def test_the_newest_change_says_how_old_it_is():
 )
 def test_attempts_are_bounded(attempts, patience):
     assert situationOf(FACTS, NOW, 60, attempts=attempts, maxAttempts=10).patience is patience
+
+
+def test_the_documentation_has_the_rules_in_their_order():
+    text = (Path(__file__).parents[3] / "docs/repair.rst").read_text()
+    rows = re.findall(r"   \* - \d+\n     - ([^\n]+)\n     - ``(\w+)``\n", text)
+    assert rows == [(rule.name[0].upper() + rule.name[1:], rule.action.value) for rule in RULES]

@@ -1,5 +1,6 @@
 """Reasons of failed copies: recognised as what they are, and each class with one policy that makes sense."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,24 @@ def test_wrong_bytes_and_a_missing_source_make_the_sources_be_asked():
 )
 def test_a_reason_speaks_against_the_source_or_not(text, blame):
     assert blameOf(text) == policyOf(text).blame == blame
+
+
+def test_the_documentation_has_the_policy_of_each_class():
+    text = (Path(__file__).parents[3] / "docs/repair.rst").read_text()
+    for found, policy in POLICIES.items():
+        row = re.search(rf"   \* - ``{found}``\n((?:     - [^\n]+\n){{6}})", text)
+        assert row, found
+        meaning, pause, blame, again, backOff, who = re.findall(r"- ([^\n]+)\n", row[1])
+        assert meaning.lower() == policy.meaning.lower()
+        assert pause == (f"after {policy.pauseFiles} file(s): {age(policy.pauseSeconds)}" if policy.pauseFiles else "no")
+        assert blame == {Blame.NONE: "no", Blame.FAILED: "perhaps", Blame.BAD: "yes"}[policy.blame]
+        assert again == age(policy.againSeconds)
+        assert backOff == f"{age(policy.firstSeconds)} x {policy.factor:g} to {age(policy.maxSeconds)}"
+        assert who.lower() == f"{policy.who}: {policy.remedy}".lower()
+
+
+def age(seconds: int) -> str:
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit == 0:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
