@@ -25,8 +25,6 @@ START = datetime(2030, 3, 4, 12, 0, tzinfo=UTC)
 STEP = timedelta(seconds=10)
 OPTIONS = {"DirectoryDate": "{Year}{MonthDay}", "NameDate": "{FileTime}", "QuietSeconds": "3600", "SecondLookSeconds": "100"}
 POLICIES = {"Raw": raw_policy(**OPTIONS)}
-    "Raw": raw_policy(DirectoryDate="{Year}{MonthDay}", NameDate="{FileTime}", QuietSeconds="3600", SecondLookSeconds="100")
-}
 TIMES = {OPEN: "openedTime", CLOSED: "closedTime", REPLICATED: "replicatedTime", VALIDATED: "validatedTime",
          DONE: "doneTime", PROBLEM: "problemTime"}  # fmt: skip
 LIMITS = CycleLimits()
