@@ -389,9 +389,7 @@ def test_down_leaves_nothing_and_up_brings_everything_back_with_the_data_that_we
         assert command("status").returncode == 1
         assert command("down").returncode == 0
     finally:
-        started = time.monotonic()
         up = command("up", timeoutSeconds=300)
     assert up.returncode == 0, up.output
-    assert time.monotonic() - started < 60
     assert isUp(command)
     assert demoBlocks(command, day) == before
