@@ -74,7 +74,7 @@ class BlockCycle:
         self._reader = BlockFactsReader(ledger, catalogue, transfers)
         self._upkeep = TransferUpkeep(ledger, transfers)
         self._seenValidation = 0
-        self._leftOver: set[int] = set()
+        self._leftOver: list[int] = []
         self._failed: set[int] = set()
         self._nextPrune: datetime | None = None
 
@@ -86,7 +86,7 @@ class BlockCycle:
         """
         report, end = CycleReport(), self._clock() + limits.seconds
         newestValidation, found = self._ledger.badSince(self._seenValidation)
-        found |= self._leftOver | self._failed
+        found |= {*self._leftOver, *self._failed}
         blocks = self._known(self._ledger.readLivingBlocks(found), policies, report)
         report.blocks = len(blocks)
         lives = {name: LifePolicy.ofType(policy, limits.patienceSeconds) for name, policy in policies.items()}
@@ -94,10 +94,10 @@ class BlockCycle:
         active = _asked("active transformations", self._transfers.activeOnes, report)
         due = self._due(blocks, facts, lives, report, now)
         tails = self._tails(due, active, report)
-        self._failed, self._leftOver = set(), set()
+        self._failed, self._leftOver = set(), []
         for number, (block, decision) in enumerate(due):
             if number and self._clock() >= end:
-                self._leftOver.add(block.blockID)
+                self._leftOver.append(block.blockID)
             else:
                 self._apply(block, decision, tails, lives[block.typeName], report, now)
         report.isCut = bool(self._leftOver)
@@ -127,7 +127,8 @@ class BlockCycle:
                 continue
             if decision != Decision():
                 due.append((block, decision))
-        due.sort(key=lambda each: (each[0].blockID in self._failed, each[0].blockID not in self._leftOver))
+        rank = {blockID: number for number, blockID in enumerate(self._leftOver)}
+        due.sort(key=lambda each: (each[0].blockID in self._failed, rank.get(each[0].blockID, len(rank))))
         return due
 
     def _tails(
