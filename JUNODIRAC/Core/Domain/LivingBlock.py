@@ -38,6 +38,7 @@ class LivingBlock:
 
     :param directory: the one that carries the block's metadata; empty for a follow-up block
     :param parentID: the block whose late files this follow-up block has, and its name
+    :param hasFollowUps: not all files in the directory are its own
     :param expectedFiles: the number that an end-of-block announcement declared
     :param closedBy: what closed it: EndOfBlock, Quiet, or a user
     :param registeredFiles: and the other counts: those of the last count
@@ -53,6 +54,7 @@ class LivingBlock:
     sites: tuple[LivingSite, ...] = ()
     parentID: int | None = None
     parent: str = ""
+    hasFollowUps: bool = False
     expectedFiles: int | None = None
     expectedTime: datetime | None = None
     openedTime: datetime | None = None
@@ -69,6 +71,12 @@ class LivingBlock:
     givenUpFiles: int = 0
     countedTime: datetime | None = None
     activeTime: datetime | None = None
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The directory metadata that choose the files of this block and no others, as its transformations have them."""
+        isWholeDirectory = self.directory and not self.hasFollowUps
+        return {"Block": self.name, "Type": self.typeName} if isWholeDirectory else {}
 
     @property
     def lockName(self) -> str:

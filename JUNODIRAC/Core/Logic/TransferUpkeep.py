@@ -87,8 +87,7 @@ class TransferUpkeep:
         return effects
 
     def _reopening(self, transformationID: int, block: LivingBlock) -> Callable[[], None]:
-        metadata = {"Block": block.name, "Type": block.typeName} if block.directory else {}
-        return lambda: self._transfers.reopen(transformationID, metadata)
+        return lambda: self._transfers.reopen(transformationID, block.query)
 
     def _toComplete(self, blocks: Sequence[LivingBlock], active: Mapping[int, str]) -> list[tuple[str, Callable[[], None]]]:
         """Transformations that are at work, though their block is Done at their site."""

@@ -20,7 +20,7 @@ TRANSFORMATION_TYPE = "Replication"
 _MAX_FILES_PER_CALL = 10_000
 # DIRAC's answer to a method that a service does not have
 _UNKNOWN_METHOD = "Unknown method"
-_OPEN = frozenset({"New", "Active", "Completing", "Completed", "Flush", "Stopped", "Idle"})
+_OPEN = frozenset({"New", "Active", "Completing", "Completed", "Flush", "Stopped", "Idle", "Archived"})
 
 
 class TransformationTransfers:

@@ -149,11 +149,12 @@ class LedgerBlockLife(LedgerConnection):
             sql = f"SELECT BlockID, MAX(ActiveTime) FROM Directories WHERE BlockID IN ({marks}) GROUP BY BlockID"
             activeTimes = dict(self.select(sql, chunk))
             sql = (
-                f"SELECT {', '.join(f'b.{column}' for column in _BLOCK_COLUMNS)}, p.Block FROM Blocks b"
+                f"SELECT {', '.join(f'b.{column}' for column in _BLOCK_COLUMNS)}, p.Block,"
+                " EXISTS (SELECT 1 FROM Blocks c WHERE c.ParentID = b.BlockID) FROM Blocks b"
                 f" LEFT JOIN Blocks p ON p.BlockID = b.ParentID WHERE b.BlockID IN ({marks}) AND b.State <> %s ORDER BY b.BlockID"
             )
             for row in self.select(sql, (*chunk, BlockState.KNOWN.value)):
-                values = dict(zip((*_BLOCK_COLUMNS, "Parent"), row, strict=True))
+                values = dict(zip((*_BLOCK_COLUMNS, "Parent", "HasFollowUps"), row, strict=True))
                 found.append(_blockOf(values, tuple(sites[row[0]]), activeTimes.get(row[0])))
         return found
 
@@ -199,6 +200,7 @@ def _blockOf(values: Mapping[str, Any], sites: tuple[LivingSite, ...], activeTim
         sites=sites,
         parentID=values["ParentID"],
         parent=values["Parent"] or "",
+        hasFollowUps=bool(values["HasFollowUps"]),
         expectedFiles=values["ExpectedFiles"],
         expectedTime=rows.utc(values["ExpectedTime"]),
         openedTime=rows.utc(values["OpenedTime"]),

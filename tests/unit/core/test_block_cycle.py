@@ -329,7 +329,8 @@ def test_done_blocks_are_read_again_only_for_a_bad_validation_and_their_transfor
     world.add(1, DONE)
     world.add(2, DONE)
     assert cycle().blocks == 0
-    world.status |= {10: "Archived"}
+    world.status |= {10: "Archived", 20: "Archived"}
+    world.blocks[2] = replace(world.blocks[2], hasFollowUps=True)
     world.validate(1, isGood=False)
     cycle()
     assert world.states(1) == ["Closed"] * 3
@@ -337,7 +338,11 @@ def test_done_blocks_are_read_again_only_for_a_bad_validation_and_their_transfor
     assert (world.status[10], world.status[11]) == ("Active", "Active")
     assert ("reopen", 10, {"Block": "b1", "Type": "Raw"}) in world.asked
     assert world.states(2) == ["Done"] * 3
-    assert world.status[20] == "Completed"
+    assert world.status[20] == "Archived"
+    world.validate(2, isGood=False)
+    cycle()
+    cycle()
+    assert ("reopen", 20, {}) in world.asked  # a query would find the files of the follow-up block, too
 
 
 def test_a_refused_or_forgotten_completion_is_made_up_for_though_the_block_is_done_and_at_rest(world, cycle):
