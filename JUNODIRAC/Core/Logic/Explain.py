@@ -56,7 +56,9 @@ def _ofAll(chains: Sequence[Chain]) -> Verdict:
     found = worst([chain.verdict for chain in chains])
     if found.state is not LinkState.HOLDS or len(chains) == 1:
         return found
-    link = Link(Stage.FINISHED, LinkState.HOLDS, "AllRight", "; ".join(chain.verdict.link.text for chain in chains))
+    where = ", ".join(chain.se for chain in chains)
+    text = f"all right at {where}: replicas are registered, no storage contradicts, the transfers are finished with it"
+    link = Link(Stage.FINISHED, LinkState.HOLDS, "AllRight", text)
     return Verdict(link)
 
 

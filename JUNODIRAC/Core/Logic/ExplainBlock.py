@@ -35,8 +35,10 @@ def explainBlock(facts: BlockFacts, now: datetime) -> Explanation:
     last = _blockLink(facts, sites, now)
     links = (*ledger, closing, last)
     shared = Chain("", links, verdictOf(links, last))
-    # in the order of the files' way, though closing is shown before the sites
-    verdicts = [*map(Verdict, ledger), *(chain.verdict for chain in sites), Verdict(closing), Verdict(last)]
+    # in the order of the way: what a site's state says beside its links comes after what closing says
+    early = [chain.verdict for chain in sites if chain.verdict.link.stage is not Stage.BLOCK]
+    late = [chain.verdict for chain in sites if chain.verdict.link.stage is Stage.BLOCK]
+    verdicts = [*map(Verdict, ledger), *early, Verdict(closing), *late, Verdict(last)]
     verdict = worst(verdicts)
     return Explanation(shared, sites, Verdict(last) if verdict.state is LinkState.HOLDS else verdict)
 

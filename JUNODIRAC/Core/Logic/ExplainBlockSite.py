@@ -28,7 +28,7 @@ from JUNODIRAC.Core.Logic.Explain import siteChain, stateTime
 from JUNODIRAC.Core.Logic.ExplainFailure import classAction, errorClassOf
 from JUNODIRAC.Core.Logic.ExplainOrigin import PATIENCE
 from JUNODIRAC.Core.Logic.ExplainTransfer import transferLinks
-from JUNODIRAC.Core.Logic.ExplainWaiting import pauseLink, restingTransformation, serviceDown
+from JUNODIRAC.Core.Logic.ExplainWaiting import NOT_YET, pauseLink, restingTransformation, serviceDown
 from JUNODIRAC.Core.Utilities.Moment import ageText
 
 _ORDER = list(Stage)
@@ -47,7 +47,7 @@ def blockSiteChain(block: BlockFacts, site: BlockSiteFacts, now: datetime) -> Ch
     copies = _copiesLinks(block, site, around, example[1].verdict if example else None, now)
     links = [_transferLink(block, site, around), *copies]
     links += [_validationLink(block, site, site.site), _stateLink(block, site, site.site, links, now)]
-    open_ = [Verdict(link, site.se) for link in links if link.state is not LinkState.HOLDS]
+    open_ = [Verdict(link, site.se) for link in links if link.state is not LinkState.HOLDS and link.code != NOT_YET]
     verdict = worst(open_) if open_ else Verdict(links[-1], site.se)
     lfn, exampleLinks = (example[0], example[1].links) if example else ("", ())
     return Chain(site.se, tuple(links), verdict, lfn, exampleLinks, tuple(_standings(behind)))
@@ -157,7 +157,7 @@ def _validationLink(block: BlockFacts, site: BlockSiteFacts, at: LivingSite) -> 
             text = "BlockValidationAgent is to compare ledger, catalogue and storage"
             return Link(stage, LinkState.WAITS, "NotValidated", text, at.replicatedTime)
         earlier = f"; an earlier one was {found.verdict}" if found else ""
-        return Link(stage, LinkState.WAITS, "NotYet", f"after the last copy{earlier}")
+        return Link(stage, LinkState.WAITS, NOT_YET, f"after the last copy{earlier}")
     return _foundLink(block, at, found)
 
 

@@ -52,6 +52,27 @@ def failureLink(
     return Link(stage, LinkState.BROKEN, code, text, time, known, action)
 
 
+def triedAgainLink(
+    facts: SiteFacts,
+    stage: Stage,
+    text: str,
+    error: str,
+    time: datetime | None,
+    ids: Mapping[str, object],
+    now: datetime,
+) -> Link:
+    """Another attempt is under way: waited for, if it may help.
+
+    :param error: of the attempt before
+    """
+    errorClass = classify(error)
+    if errorClass in _NEEDS_PEOPLE:
+        return failureLink(facts, stage, "CopyingAgain", f"{text}; the one before failed", error, time, ids, now)
+    known = {**ids, "ErrorClass": str(errorClass), "Error": error}
+    told = f"{text}; the one before failed: {error} ({errorClass}: {POLICIES[errorClass].meaning})"
+    return Link(stage, LinkState.WAITS, "CopyingAgain", told, time, known)
+
+
 def givenUpLink(facts: SiteFacts, repair: RepairRecord, instead: Link) -> Link:
     """The repair has given this file up: nothing happens to it any more.
 

@@ -14,11 +14,11 @@ from JUNODIRAC.Core.Domain.RepairRecords import RepairState
 from JUNODIRAC.Core.Domain.TransferFacts import CopyState, TransferFacts
 from JUNODIRAC.Core.Domain.WhyFacts import CATALOGUE, FTS3, REQUESTS, TRANSFORMATIONS, SiteFacts, storageName
 from JUNODIRAC.Core.Logic import Remedies
-from JUNODIRAC.Core.Logic.ExplainFailure import failureLink, givenUpLink
+from JUNODIRAC.Core.Logic.ExplainFailure import failureLink, givenUpLink, triedAgainLink
 from JUNODIRAC.Core.Logic.ExplainOrigin import PATIENCE
-from JUNODIRAC.Core.Logic.ExplainWaiting import agentsTurn, past, pauseLink, restingTransformation, serviceDown
+from JUNODIRAC.Core.Logic.ExplainWaiting import NOT_YET, agentsTurn, past, pauseLink, restingTransformation, serviceDown
 
-_NOT_YET = "not yet"
+_NOT_YET_TEXT = "not yet"
 _UNUSED = frozenset({"Unused", "Unused-inherited"})
 _IN_TASK = frozenset({"Assigned", "Assigned-inherited"})
 _PROCESSED = frozenset({"Processed", "Processed-inherited"})
@@ -83,7 +83,7 @@ def _taskLink(facts: SiteFacts, transfer: TransferFacts, now: datetime) -> Link:
         if transfer.fileStatus in _IN_TASK:
             text = "the file counts as assigned, and is in no task"
             return failureLink(facts, stage, "NoTask", text, "", transfer.fileTime, ids, now)
-        return Link(stage, LinkState.WAITS, "NotYet", _NOT_YET)
+        return Link(stage, LinkState.WAITS, NOT_YET, _NOT_YET_TEXT)
     if TRANSFORMATIONS in facts.unavailable and transfer.taskStatus is None:
         return serviceDown(stage, TRANSFORMATIONS, facts.unavailable)
     if transfer.requestID is None:
@@ -100,7 +100,7 @@ def _requestLink(facts: SiteFacts, transfer: TransferFacts, now: datetime) -> Li
     stage, status = Stage.REQUEST, transfer.requestStatus
     ids: dict[str, object] = {"RequestID": transfer.requestID, "Status": status}
     if transfer.requestID is None:
-        return past(stage, None, "", None, {}) if _isPast(facts) else Link(stage, LinkState.WAITS, "NotYet", _NOT_YET)
+        return past(stage, None, "", None, {}) if _isPast(facts) else Link(stage, LinkState.WAITS, NOT_YET, _NOT_YET_TEXT)
     what = f"request {transfer.requestID}: {status or '?'}"
     if _isPast(facts) or transfer.ftsStatus == "Finished":
         return past(stage, status, what, transfer.requestTime, ids)
@@ -154,6 +154,8 @@ def _ftsLink(facts: SiteFacts, transfer: TransferFacts, now: datetime) -> Link:
     if transfer.ftsTime and now - transfer.ftsTime > _FTS_PATIENCE:
         action = Remedies.retransfer(facts.block, facts.typeName, facts.se, "the job of FTS3 hangs", Role.FTS)
         return Link(stage, LinkState.BROKEN, "JobHangs", f"{text}; that is very long", transfer.ftsTime, ids, action)
+    if transfer.ftsError and transfer.ftsAttempts > 1:
+        return triedAgainLink(facts, stage, text, transfer.ftsError, transfer.ftsTime, ids, now)
     return Link(stage, LinkState.WAITS, "Copying", text, transfer.ftsTime, ids)
 
 
@@ -164,7 +166,7 @@ def _notInFTS(facts: SiteFacts, transfer: TransferFacts, ids: Mapping[str, objec
         if transfer.requestStatus == "Scheduled":
             text = "the request was handed to FTS3, and FTS3Manager has no copy of it"
             return failureLink(facts, Stage.FTS, "CopyLost", text, "", transfer.requestTime, ids, now)
-    return Link(Stage.FTS, LinkState.WAITS, "NotYet", _NOT_YET)
+    return Link(Stage.FTS, LinkState.WAITS, NOT_YET, _NOT_YET_TEXT)
 
 
 def _replicaLink(facts: SiteFacts, transfer: TransferFacts, now: datetime) -> Link:
@@ -177,7 +179,7 @@ def _replicaLink(facts: SiteFacts, transfer: TransferFacts, now: datetime) -> Li
         text = f"the transfer is Processed, and the catalogue has no replica at {facts.se}: it was removed"
         return failureLink(facts, stage, "ReplicaGone", text, "", transfer.fileTime, ids, now)
     if transfer.ftsStatus != "Finished":
-        return Link(stage, LinkState.WAITS, "NotYet", _NOT_YET, None, ids)
+        return Link(stage, LinkState.WAITS, NOT_YET, _NOT_YET_TEXT, None, ids)
     text = f"the file was copied to {facts.se}, and its replica is not registered yet"
     isFailed = transfer.requestStatus in _REQUEST_ENDED_BADLY or transfer.requestFileStatus == "Failed"
     if isFailed or transfer.requestStatus in ("Gone", "Done"):
@@ -195,7 +197,7 @@ def _storageLink(facts: SiteFacts, transfer: TransferFacts) -> Link:
     if transfer.copy is CopyState.GOOD:
         return Link(stage, LinkState.HOLDS, "CopyGood", f"{facts.se} has the file{detail}", None, ids)
     if not transfer.hasReplica:
-        return Link(stage, LinkState.WAITS, "NotYet", f"{_NOT_YET}{detail}", None, ids)
+        return Link(stage, LinkState.WAITS, NOT_YET, f"{_NOT_YET_TEXT}{detail}", None, ids)
     if transfer.copy is CopyState.UNKNOWN:
         why = transfer.copyDetail or facts.unavailable.get(storageName(facts.se), "")
         if not why:
@@ -220,7 +222,7 @@ def _finishedLink(facts: SiteFacts, transfer: TransferFacts, now: datetime) -> L
         text = f"Processed in transformation {transfer.transformationID}"
         return Link(stage, LinkState.HOLDS, "Processed", text, transfer.fileTime, ids)
     if not facts.hasArrived:
-        return Link(stage, LinkState.WAITS, "NotYet", _NOT_YET, None, ids)
+        return Link(stage, LinkState.WAITS, NOT_YET, _NOT_YET_TEXT, None, ids)
     text = (
         f"the replica is there; the file is {transfer.fileStatus or 'not attached'} until RequestTaskAgent counts it as Processed"
     )

@@ -11,6 +11,9 @@ from JUNODIRAC.Core.Domain.WhyFacts import SiteFacts
 from JUNODIRAC.Core.Logic import Remedies
 from JUNODIRAC.Core.Logic.ExplainOrigin import PATIENCE
 
+#: code of a link that the file has not come to
+NOT_YET = "NotYet"
+
 
 def pauseLink(pause: Pause, facts: SiteFacts, stage: Stage, ids: Mapping[str, object]) -> Link:
     """Nothing is copied to the site. What a person ordered is waited for, what failures ordered is broken."""

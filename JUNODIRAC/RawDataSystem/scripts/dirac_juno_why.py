@@ -46,7 +46,9 @@ def whyText(answer: dict[str, Any], colour: bool) -> str:
     """The service's answer for a person."""
     lines = [_headOf(answer), "", _table(answer["Chain"], colour)]
     for site in answer["Sites"]:
-        lines += ["", paint(f"to {site['SE']}", "head", colour), _table(site["Chain"], colour), *_filesOf(site, colour)]
+        # one way tells enough of a block; with --site that of any site can be asked for
+        withWay = site["SE"] == answer["Verdict"]["SE"] or len(answer["Sites"]) == 1
+        lines += ["", paint(f"to {site['SE']}", "head", colour), _table(site["Chain"], colour), *_filesOf(site, withWay, colour)]
     lines += ["", *verdictLines(answer["Verdict"], answer["Time"], colour)]
     lines += [paint(f"not available: {printable(text)}", "bad", colour) for text in answer["Unavailable"]]
     return "\n".join(lines)
@@ -93,13 +95,13 @@ def _table(links: list[dict[str, Any]], colour: bool) -> str:
     return renderTable(TITLES, rows, (), colour)
 
 
-def _filesOf(site: dict[str, Any], colour: bool) -> list[str]:
+def _filesOf(site: dict[str, Any], withWay: bool, colour: bool) -> list[str]:
     """Of a block: where its unfinished files stand, and the way of one of them."""
     lines = []
     for each in site["Standings"]:
         files = "1 file stands" if each["Files"] == 1 else f"{each['Files']} files stand"
         lines.append(f"  {files} at {each['Link']}: {each['Code']}, for example {printable(each['LFN'])}")
-    if site.get("Example"):
+    if withWay and site.get("Example"):
         lines += [f"  the way of {printable(site['Example']['LFN'])}:", _indented(_table(site["Example"]["Chain"], colour))]
     return lines
 

@@ -269,3 +269,8 @@ def test_a_destination_that_the_block_has_no_transfer_to_is_told():
 def test_a_paused_site_is_not_called_overdue():
     facts = withSite(files=[atSite(UNUSED, pause=PAUSE)], done=1, unfinished=2, overdueSince=LONG_AGO, pause=PAUSE)
     assert verdict(facts).link.code == "SitePaused"
+
+
+def test_an_open_block_with_all_copies_waits_for_its_closing():
+    found = verdict(openBlock(day=NOW.date()))
+    assert (found.state, found.link.stage) == (LinkState.WAITS, Stage.CLOSING)

@@ -400,3 +400,12 @@ def test_links_after_the_first_that_does_not_hold_say_what_is_known_of_them():
     links = {link.stage: link for link in explainFile(ORIGIN, (atSite(REQUEST_WAITING),), NOW).sites[0].links}
     assert [links[stage].code for stage in (Stage.FTS, Stage.REPLICA, Stage.STORAGE, Stage.FINISHED)] == ["NotYet"] * 4
     assert links[Stage.TASK].state is LinkState.HOLDS
+
+
+def test_another_attempt_says_why_the_one_before_failed():
+    again = replace(COPYING, ftsAttempts=2, ftsError="TRANSFER [110] timed out")
+    found = ofTransfer(again)
+    assert holds(found, LinkState.WAITS, Stage.FTS, "CopyingAgain", Role.NOBODY)
+    assert "timed out (Timeout" in found.link.text
+    full = ofTransfer(replace(again, ftsError="DESTINATION [28] No space left on device"))
+    assert holds(full, LinkState.BROKEN, Stage.FTS, "CopyingAgain", Role.SITE, "dirac-juno-block retransfer")
