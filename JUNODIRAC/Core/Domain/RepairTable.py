@@ -150,7 +150,6 @@ def _isToBeAsked(it: Situation) -> bool:
 _A = RepairAction
 _F = FileAt
 RULES: tuple[RepairRule, ...] = (
-    # what is registered
     RepairRule(
         "the last replica is missing or wrong", lambda it: it.replica is True and _isBad(it) and not it.hasSource, _A.GIVE_UP
     ),
@@ -203,7 +202,6 @@ RULES: tuple[RepairRule, ...] = (
         _A.ASK_AGAIN,
     ),
     RepairRule("it is registered, and becomes Processed by itself", lambda it: it.replica is True, _A.WAIT),
-    # what is not registered
     RepairRule("it waits for a task", lambda it: it.file is _F.UNUSED, _A.WAIT),
     RepairRule("its task waits for a request", lambda it: it.file is _F.ASSIGNED and it.task is TaskAt.CREATED, _A.WAIT),
     RepairRule(
@@ -262,14 +260,16 @@ def situationOf(
     maxAttempts: int = 10,
     isSuspected: bool = False,
     badSEs: Collection[str] = (),
+    blockedTime: datetime | None = None,
 ) -> Situation:
     """The left side of the table for one file.
 
     :param stuckSeconds: how long nothing may change
     :param attempts: what was done about it so far
     :param badSEs: storage elements whose replica of it is known to be bad
+    :param blockedTime: until then nothing could be copied there, so that nothing could change
     """
-    times = (facts.fileTime, facts.taskTime, facts.requestTime, facts.ftsTime, facts.requestActiveTime)
+    times = (facts.fileTime, facts.taskTime, facts.requestTime, facts.ftsTime, facts.requestActiveTime, blockedTime)
     changes = [time for time in times if time]
     left = maxAttempts - attempts
     return Situation(

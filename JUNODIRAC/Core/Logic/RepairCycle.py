@@ -36,17 +36,20 @@ class RepairOutcome:
     :param actions: how often each was taken
     :param failures: copies that failed
     :param repaired: files that are well again
+    :param quiet: files of which nothing is written down: something else is at work
     """
 
     actions: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     repaired: int = 0
+    quiet: list[str] = field(default_factory=list)
 
     def add(self, other: RepairOutcome) -> None:
         """Sum up."""
         self.actions += other.actions
         self.failures += other.failures
         self.repaired += other.repaired
+        self.quiet += other.quiet
 
     def __str__(self) -> str:
         told = [f"{count} {action}" for action, count in sorted(self.actions.items()) if count]
@@ -58,15 +61,23 @@ class RepairCycle:
 
     def __init__(self, book: RepairBook, facts: RepairFacts, hands: RepairHands, options: RepairOptions) -> None:
         self._book, self._facts, self._hands, self._options = book, facts, hands, options
+        self._blockedTime: datetime | None = None
 
     def repair(
-        self, at: BlockAtSite, named: Mapping[str, datetime | None], now: datetime, isPaused: bool = False
+        self,
+        at: BlockAtSite,
+        named: Mapping[str, datetime | None],
+        now: datetime,
+        isPaused: bool = False,
+        blockedTime: datetime | None = None,
     ) -> RepairOutcome:
         """Look at files and do what is to be done.
 
         :param named: the files, each with the time of the bad validation that named it, or None
         :param isPaused: whether nothing may be copied there now
+        :param blockedTime: when that was so last
         """
+        self._blockedTime = blockedTime
         if at.se == at.sourceSE:
             return RepairOutcome()  # nothing is ever changed at the source
         files = self._files(at, named, now)
@@ -104,7 +115,7 @@ class RepairCycle:
 
     def _decide(self, files: Iterable[FileUnderRepair], now: datetime) -> None:
         for each in files:
-            each.decide(now, self._options.stuckSeconds)
+            each.decide(now, self._options.stuckSeconds, self._blockedTime)
 
     def _askStorage(self, files: Sequence[FileUnderRepair], now: datetime) -> None:
         """Where the table needs to know what lies there."""
@@ -245,4 +256,5 @@ class RepairCycle:
             if each.facts.error and each.failedTime and each.action in (*COPIES, RepairAction.GIVE_UP)
         ]
         isOpen = [each for each in files if each.record is not None and each.record.state is not RepairState.REPAIRED]
-        return RepairOutcome(actions, failures, sum(each.action is RepairAction.SETTLED for each in isOpen))
+        quiet = [each.lfn for each in files if each.action is RepairAction.WAIT and each not in isOpen]
+        return RepairOutcome(actions, failures, sum(each.action is RepairAction.SETTLED for each in isOpen), quiet)

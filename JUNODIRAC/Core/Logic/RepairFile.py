@@ -52,11 +52,11 @@ class FileUnderRepair:
     rule: RepairRule | None = None
     failure: str = ""
 
-    def decide(self, now: datetime, stuckSeconds: float) -> None:
+    def decide(self, now: datetime, stuckSeconds: float, blockedTime: datetime | None = None) -> None:
         """Ask the truth table."""
-        self.rule = decide(
-            situationOf(self.facts, now, stuckSeconds, self.attempts, self.maxAttempts, self.isSuspected, self.badSEs)
-        )
+        counted = (self.attempts, self.maxAttempts)
+        situation = situationOf(self.facts, now, stuckSeconds, *counted, self.isSuspected, self.badSEs, blockedTime)
+        self.rule = decide(situation)
 
     @property
     def action(self) -> RepairAction:

@@ -22,6 +22,7 @@ from DIRAC import S_OK
 from DIRAC.ConfigurationSystem.Client.Helpers.CSGlobals import getVO
 from DIRAC.Core.Base.AgentModule import AgentModule
 from DIRAC.Core.Utilities.ReturnValues import convertToReturnValue
+from DIRAC.Resources.Storage.StorageElement import StorageElement
 from DIRAC.TransformationSystem.Client.TransformationClient import TransformationClient
 
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
@@ -30,7 +31,7 @@ from JUNODIRAC.Core.Logic.RepairFile import RepairOptions
 from JUNODIRAC.RawDataSystem.Client.DiracHands import DiracHands
 from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
 from JUNODIRAC.RawDataSystem.Client.RepairCandidates import RepairCandidates
-from JUNODIRAC.RawDataSystem.Client.SiteRepairs import SiteRepairs
+from JUNODIRAC.RawDataSystem.Client.SiteRepairs import SiteLimits, SiteRepairs
 from JUNODIRAC.RawDataSystem.Client.SourceStorage import SourceStorage
 from JUNODIRAC.RawDataSystem.Client.TransferFactsReader import TransferFactsReader
 from JUNODIRAC.RawDataSystem.Client.TypePolicies import loadEachTypePolicy
@@ -62,11 +63,12 @@ class BlockRepairAgent(AgentModule):
         maxFiles, scale = int(self._number("FilesPerSite", 1000)), self._number("TimeScale", 1.0)
         self._candidates = self._candidates or RepairCandidates(ledger, TransformationClient(), maxFiles, scale)
         work = self._candidates.find(ledger.readLivingBlocks(), self._policies, now, self._number("StuckSeconds", 3600))
-        pauses = ledger.readPauses(now)
+        pauses, stuck = ledger.readPauses(now), self._number("StuckSeconds", 3600)
+        limits = SiteLimits(maxFiles, scale, stuck / 4)
         working = []
         for se, files in work.items():
             site = self._site(ledger, se)
-            if files and site.start(files, [each for each in pauses if each.se == se], until, maxFiles, scale):
+            if files and site.start(files, [each for each in pauses if each.se == se], until, limits):
                 working.append(site)
         for site in working:
             site.join((until - datetime.now(UTC)).total_seconds() + _STOP_GRACE_SECONDS)
@@ -88,13 +90,18 @@ class BlockRepairAgent(AgentModule):
 
     def _site(self, ledger: RawDataDB, se: str) -> SiteRepairs:
         if se not in self._sites:
-            self._sites[se] = SiteRepairs(se, lambda: self._makeCycle(ledger), ledger, self.log)
+            self._sites[se] = SiteRepairs(se, lambda: self._makeCycle(ledger), ledger, self._isBanned, self.log)
         return self._sites[se]
 
     def _makeCycle(self, ledger: RawDataDB) -> RepairCycle:
         options = RepairOptions(self._number("StuckSeconds", 3600), self._number("TimeScale", 1.0))
         facts = TransferFactsReader(storageOf=self._storage)
         return RepairCycle(ledger, facts, DiracHands.of(productionManager(self._vo())), options)
+
+    def _isBanned(self, se: str) -> bool:
+        """Whether nothing may be written there now; a storage element without a status is no reason to wait."""
+        status: dict[str, Any] = StorageElement(se, vo=self._vo() or getVO()).status()
+        return status.get("Write") is False
 
     def _storage(self, se: str) -> SourceStorage:
         if se not in self._storages:

@@ -24,6 +24,8 @@ _TRANSFORMATIONS_PER_CALL = 1000
 _BLOCKS_TO_ATTACH = 5
 # this has to count the files of all unfinished transfers
 _ATTACH_SECONDS = 600.0
+# only names are read here: who waits in a long queue must not hide who is stuck
+_SCANNED_FILES = 20_000
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -82,7 +84,7 @@ class RepairCandidates:
                         older=older,
                         timeStamp="LastUpdate",
                         orderAttribute="LastUpdate",
-                        maxfiles=self._maxFiles,
+                        maxfiles=_SCANNED_FILES,
                         columns=["TransformationID", "LFN"],
                     ),
                     TRANSFORMATIONS,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from JUNODIRAC.Core.Domain.RepairRecords import Pause
@@ -18,10 +19,24 @@ from JUNODIRAC.RawDataSystem.Client.RepairCandidates import Named
 _FILES_AT_ONCE = 200
 
 
+@dataclass(frozen=True)
+class SiteLimits:
+    """How much is done in one cycle, and how patiently.
+
+    :param timeScale: of all waiting times
+    :param quietSeconds: how long a file that something else works on is not looked at again
+    """
+
+    maxFiles: int
+    timeScale: float
+    quietSeconds: float
+
+
 class SiteRepairs:
     """Works on the files of one site until its time is over; the others come next time.
 
     :param makeCycle: makes the repair, with clients of its own
+    :param isBanned: whether DIRAC lets nobody write there
     :param log: DIRAC's logger
     """
 
@@ -30,16 +45,19 @@ class SiteRepairs:
         se: str,
         makeCycle: Callable[[], RepairCycle],
         book: RepairBook,
+        isBanned: Callable[[str], bool],
         log: Any,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.se = se
-        self._makeCycle, self._book, self._log, self._now = makeCycle, book, log, now
+        self._makeCycle, self._book, self._isBanned, self._log, self._now = makeCycle, book, isBanned, log, now
         self._cycle: RepairCycle | None = None
         self._thread: threading.Thread | None = None
+        self._blockedTimes: dict[int, datetime] = {}
+        self._quietUntil: dict[str, datetime] = {}
 
     def start(
-        self, work: Sequence[tuple[BlockAtSite, Named]], pauses: Sequence[Pause], until: datetime, maxFiles: int, timeScale: float
+        self, work: Sequence[tuple[BlockAtSite, Named]], pauses: Sequence[Pause], until: datetime, limits: SiteLimits
     ) -> bool:
         """Work in a thread until that time.
 
@@ -48,7 +66,7 @@ class SiteRepairs:
         """
         if self._thread and self._thread.is_alive():
             return False
-        arguments = (work, pauses, until, maxFiles, timeScale)
+        arguments = (work, pauses, until, limits)
         self._thread = threading.Thread(target=self.run, args=arguments, name=f"repair {self.se}", daemon=True)
         self._thread.start()
         return True
@@ -59,18 +77,23 @@ class SiteRepairs:
             self._thread.join(max(0.0, seconds))
 
     def run(
-        self, work: Sequence[tuple[BlockAtSite, Named]], pauses: Sequence[Pause], until: datetime, maxFiles: int, timeScale: float
+        self, work: Sequence[tuple[BlockAtSite, Named]], pauses: Sequence[Pause], until: datetime, limits: SiteLimits
     ) -> RepairOutcome:
         """Look at the files; one line in the log for all of them."""
         outcome = RepairOutcome()
         try:
             self._cycle = self._cycle or self._makeCycle()
-            for at, named in _pieces(work, maxFiles):
+            blocked = {pause.blockID for pause in pauses} | ({0} if self._isBanned(self.se) else set())
+            self._blockedTimes |= dict.fromkeys(blocked, self._now())
+            for at, named in _pieces(self._withoutQuiet(work), limits.maxFiles):
                 if self._now() >= until:
                     break
-                isPaused = any(pause.blockID in (0, at.blockID) for pause in pauses)
-                outcome.add(self._cycle.repair(at, named, self._now(), isPaused))
-            self._pauseSite(outcome, timeScale)
+                times = (self._blockedTimes.get(0), self._blockedTimes.get(at.blockID))
+                blockedTime = max((time for time in times if time), default=None)
+                isPaused = not blocked.isdisjoint((0, at.blockID))
+                outcome.add(self._cycle.repair(at, named, self._now(), isPaused, blockedTime))
+            self._rememberQuiet(outcome, limits)
+            self._pauseSite(outcome, limits.timeScale)
         except (TemporaryFailure, Refusal) as error:
             self._log.warn(f"Repairs at {self.se} go on later:", str(error))
         except Exception as error:  # noqa: BLE001 one site never stops the others
@@ -78,6 +101,16 @@ class SiteRepairs:
         if sum(outcome.actions.values()) > outcome.actions["Wait"]:
             self._log.notice(f"Repairs at {self.se}:", str(outcome))
         return outcome
+
+    # ---- files that something else works on: in a long queue of FTS3 there may be thousands of them
+
+    def _withoutQuiet(self, work: Sequence[tuple[BlockAtSite, Named]]) -> list[tuple[BlockAtSite, Named]]:
+        now = self._now()
+        self._quietUntil = {lfn: time for lfn, time in self._quietUntil.items() if time > now}
+        return [(at, {lfn: named[lfn] for lfn in named if named[lfn] or lfn not in self._quietUntil}) for at, named in work]
+
+    def _rememberQuiet(self, outcome: RepairOutcome, limits: SiteLimits) -> None:
+        self._quietUntil |= dict.fromkeys(outcome.quiet, self._now() + timedelta(seconds=limits.quietSeconds))
 
     def _pauseSite(self, outcome: RepairOutcome, timeScale: float) -> None:
         if not outcome.failures:

@@ -266,6 +266,16 @@ def test_nothing_is_copied_to_a_paused_site_but_good_copies_are_adopted():
     assert world.done == [("register", LFN), ("setProcessed", LFN)]
 
 
+def test_what_waited_because_nothing_could_be_copied_is_not_stuck():
+    stuck = failed(fileStatus="Assigned", requestStatus="Scheduled", ftsStatus="New", taskStatus="Scheduled")
+    world = World(stuck)
+    cycle = RepairCycle(world, world, world, RepairOptions(stuckSeconds=3600))
+    outcome = cycle.repair(AT, {LFN: None}, NOW, False, NOW - timedelta(seconds=3000))
+    assert (world.done, outcome.quiet) == ([], [LFN])
+    cycle.repair(AT, {LFN: None}, NOW, False, NOW - timedelta(seconds=4000))
+    assert world.done == [("cancel", 5), ("setUnused", LFN)]
+
+
 def test_a_storage_that_does_not_answer_deregisters_nothing():
     world = World(registered())
     world.down.add(SE)
