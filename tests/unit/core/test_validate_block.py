@@ -267,3 +267,23 @@ def test_lists_are_cut_and_counts_are_whole(monkeypatch):
     found = finish(lookAt(world))
     assert found.counts == {Difference.MISSING: 10}
     assert (len(found.names[Difference.MISSING]), len(found.details)) == (4, 2)
+
+
+def test_a_listing_alone_calls_no_file_wrong():
+    world = World()
+    world.listed[lfns(1)[0]] = 5
+    del world.listed[lfns(2)[1]]
+    look = lookAt(world)
+    while not world.askedSingles and not look.failure:
+        look.step()
+        if look._stage == look._askSizes:
+            world.down = "gone"
+    assert finish(look).counts == {Difference.UNANSWERED: 10}
+
+
+def test_a_storage_that_has_no_time_to_tell_any_size_ends_the_look():
+    world = World(3)
+    world.directories = ()
+    world.single = dict.fromkeys(world.declared, StoredFile(None, failure="no time", isAsked=False))
+    found = finish(lookAt(world))
+    assert found.counts == {Difference.UNANSWERED: 3}
