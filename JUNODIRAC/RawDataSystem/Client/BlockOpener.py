@@ -85,4 +85,5 @@ def transferPlan(policy: TypePolicy, block: Block) -> dict[str, Any]:
         se: {"Name": policy.transformationName(block.name, se), "TransformationID": block.transfers.get(se)}
         for se in policy.destinations
     }
-    return {"Block": block.name, "Type": block.typeName, "Directory": block.directory, "Transfers": transfers}
+    named = {"Block": block.name, "Type": block.typeName, "Directory": block.directory, "Parent": block.parent}
+    return named | {"Transfers": transfers}

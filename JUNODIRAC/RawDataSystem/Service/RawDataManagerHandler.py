@@ -99,7 +99,7 @@ class RawDataManagerHandler(
 
     @answer
     def export_getTransferPlan(self, blockName: str, typeName: str) -> dict[str, Any]:
-        """What openTransfers would make sure of: Block, Type, Directory, Transfers (name and known id by SE)."""
+        """What openTransfers would make sure of: Block, Type, Directory, Parent, Transfers (name and known id by SE)."""
         policy = self._policy(typeName)
         return transferPlan(policy, knownBlock(self.ledger, policy, blockName))
 

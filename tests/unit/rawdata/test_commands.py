@@ -9,6 +9,7 @@ import pytest
 from DIRAC.Core.Utilities.DErrno import ENOAUTH
 
 from JUNODIRAC.Core.Utilities.TextTable import Cell, formatBytes, renderTable
+from JUNODIRAC.RawDataSystem.Client.BlockVerbs.OpenVerb import planText
 from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandError, CommandLine, ServiceDown, failureOf
 from JUNODIRAC.RawDataSystem.scripts import dirac_juno_block, dirac_juno_block_status, dirac_juno_file_history
 
@@ -192,6 +193,11 @@ def test_opening_a_block_shows_its_plan_and_needs_a_yes(capsys, monkeypatch):
         dirac_juno_block.runVerb(command)
     assert [call[0] for call in command.calls] == ["getTransferPlan"]
     assert "C-20230302-JINR-EOS to JINR-EOS: to be made" in capsys.readouterr().err
+
+
+def test_the_plan_for_a_follow_up_block_names_the_block_whose_late_files_it_has():
+    plan = {"Block": "20230302-late1", "Type": "Raw", "Directory": "", "Parent": "20230302", "Transfers": {}}
+    assert planText(plan) == "block 20230302-late1 of Type Raw: late files of block 20230302, with"
 
 
 def test_opening_a_block_with_yes_passes_the_reason_on():

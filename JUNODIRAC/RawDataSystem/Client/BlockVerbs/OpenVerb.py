@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 def planText(plan: dict[str, Any]) -> str:
     """What opening would make sure of."""
-    lines = [f"block {plan['Block']} of Type {plan['Type']}: directory {plan['Directory']} with its metadata, and"]
+    place = f"directory {plan['Directory']} with its metadata, and"
+    if plan.get("Parent"):
+        place = f"late files of block {plan['Parent']}, with"
+    lines = [f"block {plan['Block']} of Type {plan['Type']}: {place}"]
     for se, transfer in sorted(plan["Transfers"].items()):
         known = transfer["TransformationID"]
         lines.append(f"  transfer {transfer['Name']} to {se}: {f'transformation {known}' if known else 'to be made'}")
