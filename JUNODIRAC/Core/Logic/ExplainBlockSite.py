@@ -94,7 +94,8 @@ def _standings(behind: Sequence[tuple[str, Chain]]) -> list[Standing]:
 def _transferLink(block: BlockFacts, site: BlockSiteFacts, around: SiteFacts) -> Link:
     number = site.site.transformationID if site.site else 0
     ids = {"TransformationID": number, "Status": site.transformationStatus, "Files": dict(site.fileCounts or {})}
-    if site.pause:
+    isAllThere = site.unfinished == 0 and site.done == block.fileCounts.get(FileState.REGISTERED, 0)
+    if site.pause and not isAllThere:
         return pauseLink(site.pause, around, Stage.TRANSFORMATION, ids)
     if site.transformationStatus is None:
         return serviceDown(Stage.TRANSFORMATION, TRANSFORMATIONS, site.unavailable)

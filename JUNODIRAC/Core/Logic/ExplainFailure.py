@@ -12,8 +12,8 @@ from JUNODIRAC.Core.Domain.WhyFacts import SiteFacts
 from JUNODIRAC.Core.Logic import Remedies
 from JUNODIRAC.Core.Utilities.Moment import ageText
 
-# What no repetition puts right: somebody has to, and the sooner the better. With all others the system goes on trying first.
-_NEEDS_PEOPLE = frozenset(
+#: what no repetition puts right: somebody has to, and the sooner the better. With all others the system goes on trying first.
+NEEDS_PEOPLE = frozenset(
     {
         ErrorClass.DESTINATION_FULL,
         ErrorClass.DESTINATION_DENIED,
@@ -43,8 +43,9 @@ def failureLink(
     if error:
         errorClass = classify(error)
         known |= {"ErrorClass": str(errorClass), "Error": error}
-        text = f"{text}: {error} ({errorClass}: {POLICIES[errorClass].meaning}; {_doneAbout(POLICIES[errorClass])})"
-        needsPeople = errorClass in _NEEDS_PEOPLE
+        about = f"; {_doneAbout(POLICIES[errorClass])}" if stage is Stage.FTS else ""
+        text = f"{text}: {error} ({errorClass}: {POLICIES[errorClass].meaning}{about})"
+        needsPeople = errorClass in NEEDS_PEOPLE
     else:
         errorClass, needsPeople = ErrorClass.UNKNOWN, False
     text += f"; {_next(facts, now)}"
@@ -66,7 +67,7 @@ def triedAgainLink(
     :param error: of the attempt before
     """
     errorClass = classify(error)
-    if errorClass in _NEEDS_PEOPLE:
+    if errorClass in NEEDS_PEOPLE:
         return failureLink(facts, stage, "CopyingAgain", f"{text}; the one before failed", error, time, ids, now)
     known = {**ids, "ErrorClass": str(errorClass), "Error": error}
     told = f"{text}; the one before failed: {error} ({errorClass}: {POLICIES[errorClass].meaning})"

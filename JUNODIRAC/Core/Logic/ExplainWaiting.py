@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from JUNODIRAC.Core.Domain.Explanation import NOBODY, Link, LinkState, Stage
 from JUNODIRAC.Core.Domain.RepairRecords import Pause
 from JUNODIRAC.Core.Domain.WhyFacts import SiteFacts
 from JUNODIRAC.Core.Logic import Remedies
+from JUNODIRAC.Core.Logic.ExplainFailure import NEEDS_PEOPLE, classAction, errorClassOf
 from JUNODIRAC.Core.Logic.ExplainOrigin import PATIENCE
 
 #: code of a link that the file has not come to
@@ -20,10 +22,12 @@ def pauseLink(pause: Pause, facts: SiteFacts, stage: Stage, ids: Mapping[str, ob
     what = f"block {facts.block} at {facts.se}" if pause.blockID else facts.se
     until = f"until {pause.until:%Y-%m-%d %H:%M:%S}" if pause.until else "until somebody resumes it"
     text = f"nothing is copied: {what} is paused by {pause.actor} {until}: {pause.reason}"
-    block, typeName = (facts.block, facts.typeName) if pause.blockID else ("", "")
     if pause.errorClass:
+        errorClass = errorClassOf(pause.errorClass)
         text = f"{text} ({pause.errorClass})"
-        action = NOBODY if pause.until else Remedies.resume(facts.se, block=block, typeName=typeName)
+        # a pause ends by itself, but what no repetition puts right is then the same as before
+        isOver = pause.until is not None and errorClass not in NEEDS_PEOPLE
+        action = NOBODY if isOver else classAction(errorClass, replace(facts, pause=pause))
         return Link(stage, LinkState.BROKEN, "SitePaused", text, pause.since, ids, action)
     return Link(stage, LinkState.WAITS, "SitePaused", text, pause.since, ids)
 

@@ -274,3 +274,7 @@ def test_a_paused_site_is_not_called_overdue():
 def test_an_open_block_with_all_copies_waits_for_its_closing():
     found = verdict(openBlock(day=NOW.date()))
     assert (found.state, found.link.stage) == (LinkState.WAITS, Stage.CLOSING)
+
+
+def test_a_pause_is_of_no_account_for_a_block_that_has_nothing_left_to_copy():
+    assert verdict(replace(withSite(pause=PAUSE), day=NOW.date())).link.stage is Stage.CLOSING

@@ -227,12 +227,15 @@ def test_a_paused_site_is_waited_for_and_says_by_whom_and_until_when(transfer):
     assert found.link.time == LONG_AGO
 
 
-def test_a_site_that_was_paused_because_of_failures_does_not_hold_and_without_an_end_needs_a_person():
-    failed = replace(PAUSE, errorClass="DestinationFull", actor="BlockRepairAgent")
-    assert holds(ofTransfer(UNUSED, pause=failed), LinkState.BROKEN, Stage.TRANSFORMATION, "SitePaused", Role.NOBODY)
-    endless = ofTransfer(UNUSED, pause=replace(failed, until=None))
+def test_a_site_that_was_paused_because_of_failures_does_not_hold_and_needs_a_person_where_time_does_not_help():
+    def of(errorClass, until):
+        return ofTransfer(UNUSED, pause=replace(PAUSE, errorClass=errorClass, actor="BlockRepairAgent", until=until))
+
+    where = (LinkState.BROKEN, Stage.TRANSFORMATION, "SitePaused")
+    assert holds(of("DestinationDown", PAUSE.until), *where, Role.NOBODY)
     command = f"dirac-juno-block resume --site {SE}"
-    assert holds(endless, LinkState.BROKEN, Stage.TRANSFORMATION, "SitePaused", Role.DATA_MANAGER, command)
+    assert holds(of("DestinationDown", None), *where, Role.SITE, command)
+    assert holds(of("DestinationFull", PAUSE.until), *where, Role.SITE, command)
 
 
 def test_a_pause_does_not_hold_up_a_copy_that_is_under_way():
