@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from JUNODIRAC.Core.Domain.LivingBlock import LivingBlock
+from JUNODIRAC.Core.Domain.RepairRecords import LossLimits
+from JUNODIRAC.Core.Domain.TransferErrors import ErrorClass
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
-from JUNODIRAC.Core.Domain.Validation import Difference, Verdict
+from JUNODIRAC.Core.Domain.Validation import Difference, Validation, Verdict
 from JUNODIRAC.Core.Logic.RepairPorts import BlockAtSite
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import valueOrRaise
 from JUNODIRAC.RawDataSystem.Client.TransferMonitor import TRANSFORMATIONS
@@ -19,7 +21,8 @@ from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
 Named = dict[str, datetime | None]
 
 _STUCK = ["Problematic", "MissingInFC", "ProbInFC", "MaxReset"]
-_TO_REPAIR = (Difference.MISSING, Difference.WRONG_SIZE, Difference.WRONG_CHECKSUM, Difference.UNCATALOGUED)
+_LOST = (Difference.MISSING, Difference.WRONG_SIZE, Difference.WRONG_CHECKSUM)
+_TO_REPAIR = (*_LOST, Difference.UNCATALOGUED)
 _TRANSFORMATIONS_PER_CALL = 1000
 _BLOCKS_TO_ATTACH = 5
 # this has to count the files of all unfinished transfers
@@ -27,6 +30,14 @@ _ATTACH_SECONDS = 600.0
 # only names are read here: who waits in a long queue must not hide who is stuck
 _SCANNED_FILES = 20_000
 _TIME = "%Y-%m-%d %H:%M:%S"
+
+
+class _Stuck(NamedTuple):
+    """Which transformations have files in one of these statuses that did not change since a time."""
+
+    statuses: list[str]
+    older: str | None
+    transformationIDs: frozenset[int]
 
 
 class RepairCandidates:
@@ -37,8 +48,18 @@ class RepairCandidates:
     :param timeScale: of the time between two searches for files that are in no transformation
     """
 
-    def __init__(self, ledger: RawDataDB, transformations: Any, maxFiles: int, timeScale: float = 1.0) -> None:
+    def __init__(
+        self,
+        ledger: RawDataDB,
+        transformations: Any,
+        maxFiles: int,
+        timeScale: float = 1.0,
+        lossLimits: LossLimits | None = None,
+    ) -> None:
         self._ledger, self._transformations, self._maxFiles = ledger, transformations, maxFiles
+        self._lossLimits = lossLimits or LossLimits()
+        #: by SE, in words: so much is missing or wrong there at once that nothing is done about it before a person says so
+        self.massLosses: dict[str, str] = {}
         self._attachInterval = timedelta(seconds=_ATTACH_SECONDS * timeScale)
         self._nextAttach: datetime | None = None
 
@@ -51,17 +72,18 @@ class RepairCandidates:
         """
         sites = _sitesOf(blocks, policies)
         found: dict[BlockAtSite, Named] = defaultdict(dict)
+        stuck = self._transformationsWithStuck(now, stuckSeconds) if sites else []
         for se, there in sites.items():
             waiting = self._ledger.waitingRepairs(se, now)
             byID = {at.blockID: at for at in there}
             for blockID, lfns in self._ledger.dueRepairs(se, now, self._maxFiles).items():
                 if blockID in byID:
                     found[byID[blockID]].update(dict.fromkeys(lfns))
-            for at, lfn in self._stuckFiles(there, now, stuckSeconds):
+            for at, lfn in self._stuckFiles(there, stuck):
                 if lfn not in waiting:
                     found[at].setdefault(lfn, None)
         everywhere = [at for there in sites.values() for at in there]
-        self._addNamed(everywhere, found)
+        self._addNamed(everywhere, found, now)
         if self._nextAttach is None or now >= self._nextAttach:
             self._nextAttach = now + self._attachInterval
             self._addUnattached(_unfinished(blocks, everywhere), {block.blockID: block for block in blocks}, found)
@@ -69,19 +91,34 @@ class RepairCandidates:
 
     # ---- where they come from
 
-    def _stuckFiles(self, there: Sequence[BlockAtSite], now: datetime, stuckSeconds: float) -> Iterable[tuple[BlockAtSite, str]]:
+    def _transformationsWithStuck(self, now: datetime, stuckSeconds: float) -> list[_Stuck]:
+        """The transformations with files that were given up, and those with files that are on their way for too long.
+
+        Asked for all at once: to name a thousand transformations takes the service longer than to count the files of all.
+        """
+        before = (now - timedelta(seconds=stuckSeconds)).strftime(_TIME)
+        found = []
+        for statuses, older in ((_STUCK, None), (["Assigned"], before)):
+            counted = valueOrRaise(
+                self._transformations.getCounters(
+                    "TransformationFiles", ["TransformationID"], {"Status": statuses}, older=older, timeStamp="LastUpdate"
+                ),
+                TRANSFORMATIONS,
+            )
+            found.append(_Stuck(statuses, older, frozenset(int(row["TransformationID"]) for row, _ in counted)))
+        return found
+
+    def _stuckFiles(self, there: Sequence[BlockAtSite], stuck: Sequence[_Stuck]) -> Iterable[tuple[BlockAtSite, str]]:
         """Files of a site that the transformation system gave up, or that are on their way for too long."""
         byID = {at.transformationID: at for at in there}
-        ids = sorted(byID, reverse=True)
-        before = (now - timedelta(seconds=stuckSeconds)).strftime(_TIME)
-        for start in range(0, len(ids), _TRANSFORMATIONS_PER_CALL):
-            chunk = ids[start : start + _TRANSFORMATIONS_PER_CALL]
-            for status, older in ((_STUCK, None), (["Assigned"], before)):
-                condition = {"TransformationID": chunk, "Status": status}
+        for each in stuck:
+            ids = sorted(each.transformationIDs & byID.keys(), reverse=True)
+            for start in range(0, len(ids), _TRANSFORMATIONS_PER_CALL):
+                condition = {"TransformationID": ids[start : start + _TRANSFORMATIONS_PER_CALL], "Status": each.statuses}
                 rows = valueOrRaise(
                     self._transformations.getTransformationFiles(
                         condDict=condition,
-                        older=older,
+                        older=each.older,
                         timeStamp="LastUpdate",
                         orderAttribute="LastUpdate",
                         maxfiles=_SCANNED_FILES,
@@ -92,23 +129,47 @@ class RepairCandidates:
                 for row in rows:
                     yield byID[int(row["TransformationID"])], row["LFN"]
 
-    def _addNamed(self, everywhere: Sequence[BlockAtSite], found: dict[BlockAtSite, Named]) -> None:
+    def _addNamed(self, everywhere: Sequence[BlockAtSite], found: dict[BlockAtSite, Named], now: datetime) -> None:
         """Files that the newest validation found not to be right, and about which nothing was done since."""
+        self.massLosses = {}
         newest = self._ledger.newestValidations(sorted({at.blockID for at in everywhere}))
         bad = {key for key, validation in newest.items() if validation.verdict is Verdict.BAD}
         if not bad:
             return
         named = self._ledger.newestValidations(sorted({blockID for blockID, _ in bad}), withNames=True)
+        bySE: dict[str, list[tuple[BlockAtSite, Validation, Named]]] = defaultdict(list)
         for at in everywhere:
-            if (at.blockID, at.se) not in bad:
-                continue
-            validation = named[at.blockID, at.se]
-            records = self._ledger.listRepairs(at.blockID, at.se).get(at.se, {})
-            for kind in _TO_REPAIR:
-                for lfn in validation.names.get(kind, ()):
-                    record = records.get(lfn)
-                    if record is None or record.lastTime < validation.endedTime:
-                        found[at][lfn] = validation.endedTime
+            if (at.blockID, at.se) in bad:
+                validation = named[at.blockID, at.se]
+                bySE[at.se].append((at, validation, self._open(at, validation)))
+        for se, looks in bySE.items():
+            if not self._isMassLoss(se, looks, now):
+                for at, _, files in looks:
+                    found[at].update(files)
+
+    def _open(self, at: BlockAtSite, validation: Validation) -> Named:
+        """The files that a validation named, and about which nothing was done since."""
+        records = self._ledger.listRepairs(at.blockID, at.se).get(at.se, {})
+        names = (lfn for kind in _TO_REPAIR for lfn in validation.names.get(kind, ()))
+        return {lfn: validation.endedTime for lfn in names if lfn not in records or records[lfn].lastTime < validation.endedTime}
+
+    def _isMassLoss(self, se: str, looks: Sequence[tuple[BlockAtSite, Validation, Named]], now: datetime) -> bool:
+        """Whether so much is missing or wrong that most likely the storage is, and nobody has said since that it is not."""
+        pauses = self._ledger.lastPauses(se)
+        decided = max((each.ended for each in pauses if each.errorClass == ErrorClass.MASS_LOSS and each.ended), default=None)
+        lost = lookedAt = 0
+        for _, validation, files in looks:
+            if decided is None or validation.endedTime > decided:
+                lost += sum(lfn in files for kind in _LOST for lfn in validation.names.get(kind, ()))
+                lookedAt += validation.files
+        if not lost:
+            return False
+        since = now - timedelta(seconds=self._lossLimits.windowSeconds)
+        before = self._ledger.countLost(se, max(since, decided) if decided else since)
+        if not self._lossLimits.isExceeded(lost + before, lookedAt + before):
+            return False
+        self.massLosses[se] = f"{lost + before} of {lookedAt + before} registered copies are missing or wrong at {se}"
+        return True
 
     def _addUnattached(
         self, everywhere: Sequence[BlockAtSite], blocks: Mapping[int, LivingBlock], found: dict[BlockAtSite, Named]

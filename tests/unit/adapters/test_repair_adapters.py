@@ -51,13 +51,26 @@ class Transformations:
         assert (more["older"] is not None) == (status == "Assigned")
         return S_OK([{"TransformationID": condDict["TransformationID"][0], "LFN": lfn} for lfn in self.rows[status]])
 
-    def getCounters(self, _table, _columns, condDict):
+    def getCounters(self, _table, _columns, condDict, older=None, timeStamp=None):
+        if "Status" in condDict:
+            self.calls += 1
+            (status,) = [each for each in self.rows if each in condDict["Status"]]
+            assert (older is not None) == (status == "Assigned")
+            return S_OK([[{"TransformationID": each}, 1] for each in range(100)] if self.rows[status] else [])
         return S_OK([[{"TransformationID": each}, self.attached] for each in condDict["TransformationID"]])
 
 
 class Ledger:
     def __init__(self):
         self.due, self.waiting, self.validation, self.records = {}, set(), None, {}
+        self.pauses, self.lost = [], 0
+
+    def lastPauses(self, _se):
+        return self.pauses
+
+    def countLost(self, _se, since):
+        assert NOW - since <= timedelta(hours=1)
+        return self.lost
 
     def dueRepairs(self, _se, _now, _limit):
         return self.due
@@ -98,12 +111,44 @@ def test_files_that_were_given_up_or_are_old_or_due_are_looked_at_and_those_that
 def test_what_a_bad_validation_names_is_looked_at_until_something_was_done_about_it():
     ledger = Ledger()
     names = {Difference.MISSING: (LFNS[0],), Difference.WRONG_SIZE: (LFNS[1],), Difference.EXTRA: ("/extra",)}
-    ledger.validation = SimpleNamespace(verdict=Verdict.BAD, endedTime=NOW, names=names)
+    ledger.validation = SimpleNamespace(verdict=Verdict.BAD, endedTime=NOW, names=names, files=6)
     assert found(ledger, Transformations()) == {LFNS[0]: NOW, LFNS[1]: NOW}
     ledger.records = {LFNS[0]: SimpleNamespace(lastTime=NOW + timedelta(seconds=1))}
     assert found(ledger, Transformations()) == {LFNS[1]: NOW}
     ledger.validation.verdict = Verdict.GOOD
     assert found(ledger, Transformations()) == {}
+
+
+@pytest.mark.parametrize(
+    ("missing", "files", "before", "isLoss"),
+    [
+        (20, 20, 0, False),
+        (21, 100, 0, True),
+        (21, 14_400, 0, False),
+        (1441, 14_400, 0, True),
+        (10, 10, 11, True),
+        (10, 10, 10, False),
+    ],
+)
+def test_much_that_is_missing_at_once_is_the_storages_matter_and_nothing_is_done_before_a_person_says_so(
+    missing, files, before, isLoss
+):
+    ledger, names = Ledger(), tuple(f"/f{number}" for number in range(missing))
+    ledger.validation = SimpleNamespace(verdict=Verdict.BAD, endedTime=NOW, names={Difference.MISSING: names}, files=files)
+    ledger.lost = before
+    candidates = RepairCandidates(ledger, Transformations(), 100)
+
+    def look():
+        return {lfn for _, named in candidates.find([living()], {"Raw": POLICY}, NOW, 3600)[SE] for lfn in named}
+
+    assert look() == (set() if isLoss else set(names))
+    assert list(candidates.massLosses) == ([SE] if isLoss else [])
+    ledger.lost, resumed = 0, NOW + timedelta(seconds=1)
+    ledger.pauses = [replace(pause(), errorClass="MassLoss", ended=resumed)]
+    assert look() == set(names)
+    ledger.validation.endedTime = NOW + timedelta(seconds=2)
+    ledger.lost = before
+    assert look() == (set() if isLoss else set(names))
 
 
 def test_registered_files_that_the_transformation_lacks_are_looked_at_but_not_searched_for_in_each_cycle():
