@@ -66,10 +66,8 @@ def agentCycles(settings: Any, typeName: str, typeOptions: Mapping[str, str]) ->
     folder = settings.run / "bench"
     folder.mkdir(exist_ok=True)
     cfg, log = folder / "agents.cfg", folder / "agents.log"
-    # one pass is one cycle
-    agents = {name: {"PassSeconds": "0"} for name, system in AGENTS.items() if system == "Transformation"}
     types = {"Operations": {"Defaults": {"RawData": {"Types": {typeName: dict(typeOptions)}}}}}
-    write_cfg(cfg, types | {"Systems": {"Transformation": {"Agents": agents}}})
+    write_cfg(cfg, types | {"Systems": _agentOptions()})
     root = settings.dirac_root
     command = f"source {root}/bashrc; export X509_USER_PROXY={root}/etc/no-proxy.pem; "
     command += f"export PYTHONPATH={Path(__file__).resolve().parents[1]}:$PYTHONPATH; exec python -m bench.agentcycles {cfg}"
@@ -96,6 +94,20 @@ def agentCycles(settings: Any, typeName: str, typeOptions: Mapping[str, str]) ->
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _agentOptions() -> dict[str, Any]:
+    """As delivered, where the testbed has shorter times; and a cycle that is one pass."""
+    from diraccfg import CFG
+
+    template = CFG()
+    template.loadFromFile(str(Path(__file__).resolve().parents[3] / "JUNODIRAC/RawDataSystem/ConfigTemplate.cfg"))
+    delivered = template["Agents"].getAsDict()
+    options: dict[str, Any] = {}
+    for name, system in AGENTS.items():
+        agents = options.setdefault(system, {"Agents": {}})["Agents"]
+        agents[name] = delivered[name] if system == "RawData" else {"PassSeconds": "0"}
+    return options
 
 
 def main() -> None:
