@@ -29,6 +29,11 @@ class EndOfBlock:
     fileCount: int
     typeName: str = ""
 
+    @property
+    def title(self) -> str:
+        """What stands in a list of announcements where others have the name of their file."""
+        return f"end of block {self.block}"
+
 
 def decodeMessage(payload: bytes) -> Announcement | EndOfBlock:
     """Read one message of a Type's topic.

@@ -101,8 +101,9 @@ class BatchState:
         :param end: what it says, if it is about the end of a block
         """
         self.quarantined.append(item)
+        fileName = "" if end is not None else item.fileName
         self.statuses[item.message.position] = StatusMessage(
-            Outcome.QUARANTINED, item.message, item.typeName, item.fileName, item.file, item.reason, item.detail, end
+            Outcome.QUARANTINED, item.message, item.typeName, fileName, item.file, item.reason, item.detail, end
         )
 
     def addEnd(self, item: BlockEnd, outcome: Outcome, reason: Reason | None = None, detail: str = "") -> None:

@@ -34,5 +34,5 @@ class BlockEnds:
                 state.addEnd(each, Outcome.DUPLICATE)
             else:
                 detail = f"block {end.block} was announced with {known.fileCount} files before, and now with {end.fileCount}"
-                item = QuarantinedMessage(each.message, typeName, Reason.CONFLICT, detail)
+                item = QuarantinedMessage(each.message, typeName, Reason.CONFLICT, detail, fileName=end.title)
                 state.addQuarantined(item, end)

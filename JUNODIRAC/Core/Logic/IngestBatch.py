@@ -35,7 +35,7 @@ from JUNODIRAC.Core.Logic.Ports import (
     Transformations,
     WaitingMessage,
 )
-from JUNODIRAC.Core.Logic.ReadMessages import internalError, readMessages
+from JUNODIRAC.Core.Logic.ReadMessages import endOf, internalError, readMessages
 from JUNODIRAC.Core.Logic.Stopwatch import Stopwatch
 from JUNODIRAC.Core.Logic.StorageCheck import StorageCheck
 
@@ -174,7 +174,7 @@ class IngestBatch:
     def _giveUpOne(self, delivery: Delivery, item: QuarantinedMessage, error: Exception) -> IngestSummary:
         watch = Stopwatch(self._clock)
         state = BatchState(self._policy.typeName, [delivery])
-        state.addQuarantined(item)
+        state.addQuarantined(item, endOf(delivery.message))
         with ExitStack() as held:
             if item.file is not None:
                 held.enter_context(self._ledger.holdBlocks([(item.file.typeName, item.file.block)]))

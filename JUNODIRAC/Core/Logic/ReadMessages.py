@@ -65,13 +65,22 @@ def _unreadable(message: Message, typeName: str, error: BadAnnouncement, announc
     )
 
 
+def endOf(message: Message) -> EndOfBlock | None:
+    """What the message says of the end of a block, if it does."""
+    try:
+        content = decodeMessage(message.payload)
+    except Exception:  # noqa: BLE001 it made the program fail, perhaps here
+        return None
+    return content if isinstance(content, EndOfBlock) else None
+
+
 def internalError(message: Message, error: Exception, policy: TypePolicy) -> QuarantinedMessage:
     """The message with the error that it caused. Its file is named if that can be found out."""
     detail = f"{type(error).__name__}: {error}"[:_MAX_ERROR]
     try:
         announcement = decodeMessage(message.payload)
         if isinstance(announcement, EndOfBlock):
-            return QuarantinedMessage(message, policy.typeName, Reason.INTERNAL_ERROR, detail)
+            return QuarantinedMessage(message, policy.typeName, Reason.INTERNAL_ERROR, detail, fileName=announcement.title)
         file = policy.resolve(announcement.fileName, announcement.filePath)
     except Exception:  # noqa: BLE001 this may be the very error, and the message must be kept all the same
         return QuarantinedMessage(message, policy.typeName, Reason.INTERNAL_ERROR, detail)

@@ -35,6 +35,8 @@ def test_the_first_number_is_recorded_the_same_again_is_a_duplicate_and_another_
     assert [item.detail for item in summary.quarantinedMessages] == [
         "block 20230302 was announced with 3 files before, and now with 4"
     ]
+    assert [item.fileName for item in summary.quarantinedMessages] == ["end of block 20230302"]
+    assert {status.fileName for all_said in world.announcer.said.values() for status in all_said} == {""}
     assert (summary.messages, len(summary.blockEnds)) == (4, 3)
     world.check_truth(batch)
 
