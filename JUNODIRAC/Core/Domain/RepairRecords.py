@@ -97,3 +97,21 @@ def nextPauseSeconds(before: list[Pause], errorClass: str, firstSeconds: float, 
         if last.ended is None and (now - over).total_seconds() < max(2 * lasted, firstSeconds):
             seconds = 2 * lasted
     return min(seconds, maxSeconds)
+
+
+@dataclass(frozen=True)
+class LossLimits:
+    """From when on missing or wrong copies are not single accidents: a storage that is not mounted has none of its files.
+
+    :param files: more than so many at a site; 0: never
+    :param share: and more than this share (0 to 1) of the files that were looked at
+    :param windowSeconds: what was found before within this time counts, too
+    """
+
+    files: int = 20
+    share: float = 0.1
+    windowSeconds: float = 3600.0
+
+    def isExceeded(self, lost: int, lookedAt: int) -> bool:
+        """Whether so many of so many are too many."""
+        return 0 < self.files < lost and lost > self.share * lookedAt

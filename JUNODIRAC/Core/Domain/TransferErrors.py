@@ -26,6 +26,7 @@ class ErrorClass(StrEnum):
     TIMEOUT = "Timeout"
     LOST = "Lost"
     COPY_LOST = "CopyLost"
+    MASS_LOSS = "MassLoss"
     PROXY = "Proxy"
     CATALOGUE = "Catalogue"
     BANNED = "Banned"
@@ -122,6 +123,10 @@ POLICIES: dict[ErrorClass, ErrorPolicy] = {
     ErrorClass.COPY_LOST: ErrorPolicy(
         "a registered copy is no longer on its storage", Blame.NONE, 0, 0, False, 10, 60, 2, 6 * _HOURS,
         SITE, "find out what deletes files there"),
+    ErrorClass.MASS_LOSS: ErrorPolicy(
+        "many registered copies are missing or wrong at once", Blame.NONE, 0, 0, False, 60, 300, 2, 6 * _HOURS,
+        SITE, "find out whether the storage is mounted; then dirac-juno-block resume --site SE: what is right then stays, and"
+        " what is really gone is copied again"),
     ErrorClass.PROXY: ErrorPolicy(
         "our proxy or certificate is not accepted", Blame.NONE, 0, 0, False, 120, 600, 2, 6 * _HOURS,
         OPERATOR, "renew the production manager's proxy (dirac-proxy-init) and look at the certificates; then dirac-juno-block"
@@ -158,6 +163,7 @@ _PATTERNS: tuple[tuple[ErrorClass, re.Pattern[str]], ...] = (
         r"^job \S+ not found", r"job (has been |was )?cance", r"stayed in the queue", r"no fts server has updated",
         r"^request (gone|canceled)", r"operation canceled")),
     (ErrorClass.COPY_LOST, _pattern(r"^there is no such file$", r"registered copy .{0,40}(missing|not there)")),
+    (ErrorClass.MASS_LOSS, _pattern(r"^\d+ of \d+ registered copies are missing or wrong")),
     (ErrorClass.PROXY, _pattern(
         r"(proxy|certificate|credentials?|token)\b.{0,60}(expired|not (be )?found|not valid|invalid|missing)",
         r"(expired|invalid|no|valid) (proxy|credentials?|certificate)", r"could not process the proxy", r"no mapping defined",
@@ -183,7 +189,7 @@ _PATTERNS: tuple[tuple[ErrorClass, re.Pattern[str]], ...] = (
         r"authorization_failure", r"HTTP 40[13]\b", r"^(DESTINATION|TRANSFER) \[(1|13)\]", r"read-only file system")),
     (ErrorClass.SOURCE_DOWN, _pattern(rf"\bSOURCE\b.{{0,500}}({_DOWN}|{_TIMED_OUT})", r"couldn.t get metadata")),
     (ErrorClass.DESTINATION_DOWN, _pattern(rf"\bDESTINATION\b.{{0,500}}({_DOWN}|{_TIMED_OUT})", r"^(\[\d+\] )?DESTINATION\b")),
-    (ErrorClass.TIMEOUT, _pattern(_TIMED_OUT, _DOWN)),
+    (ErrorClass.TIMEOUT, _pattern(_TIMED_OUT, _DOWN, r"tpc authorization expired", r"already opened by \d+ writer")),
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ One instance is enough; a second one would do the same work twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,8 +26,10 @@ from DIRAC.Core.Utilities.ReturnValues import convertToReturnValue
 from DIRAC.Resources.Storage.StorageElement import StorageElement
 from DIRAC.TransformationSystem.Client.TransformationClient import TransformationClient
 
+from JUNODIRAC.Core.Domain.RepairRecords import LossLimits
+from JUNODIRAC.Core.Domain.TransferErrors import ErrorClass
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
-from JUNODIRAC.Core.Logic.RepairCycle import RepairCycle
+from JUNODIRAC.Core.Logic.RepairCycle import ACTOR, RepairCycle
 from JUNODIRAC.Core.Logic.RepairFile import RepairOptions
 from JUNODIRAC.RawDataSystem.Client.DiracHands import DiracHands
 from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
@@ -61,8 +64,9 @@ class BlockRepairAgent(AgentModule):
         ledger = self._openLedger()
         self._loadPolicies()
         maxFiles, scale = int(self._number("FilesPerSite", 1000)), self._number("TimeScale", 1.0)
-        self._candidates = self._candidates or RepairCandidates(ledger, TransformationClient(), maxFiles, scale)
+        self._candidates = self._candidates or self._makeCandidates(ledger, maxFiles, scale)
         work = self._candidates.find(ledger.readLivingBlocks(), self._policies, now, self._number("StuckSeconds", 3600))
+        self._pauseLosses(ledger, self._candidates.massLosses, now)
         pauses, stuck = ledger.readPauses(now), self._number("StuckSeconds", 3600)
         limits = SiteLimits(maxFiles, scale, stuck / 4)
         working = []
@@ -73,6 +77,15 @@ class BlockRepairAgent(AgentModule):
         for site in working:
             site.join((until - datetime.now(UTC)).total_seconds() + _STOP_GRACE_SECONDS)
         self.log.verbose("Looked at", f"{sum(len(named) for files in work.values() for _, named in files)} files")
+
+    def _pauseLosses(self, ledger: RawDataDB, losses: Mapping[str, str], now: datetime) -> None:
+        """Sites where very much is missing or wrong at once: nothing is taken out or copied there before a person resumes."""
+        paused = {each.se for each in ledger.readPauses(now) if each.errorClass == ErrorClass.MASS_LOSS}
+        for se in losses.keys() - paused:
+            reason = losses[se]
+            ledger.recordDecisions(ACTOR, "pauseSite", {se: f"until somebody resumes: {reason}"})
+            ledger.addPause(se, 0, None, ACTOR, reason, ErrorClass.MASS_LOSS.value)
+            self.log.error(f"{se} is paused until somebody resumes:", reason)
 
     # -------------------------------------------------------------- what is needed
 
@@ -87,6 +100,10 @@ class BlockRepairAgent(AgentModule):
         for reason in bad.values():
             self.log.error("A Type cannot be used:", reason)
         self._policies = {name: policy for name, policy in self._policies.items() if name in bad} | good
+
+    def _makeCandidates(self, ledger: RawDataDB, maxFiles: int, scale: float) -> RepairCandidates:
+        limits = LossLimits(int(self._number("MassLossFiles", 20)), self._number("MassLossShare", 0.1))
+        return RepairCandidates(ledger, TransformationClient(), maxFiles, scale, limits)
 
     def _site(self, ledger: RawDataDB, se: str) -> SiteRepairs:
         if se not in self._sites:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from JUNODIRAC.Core.Domain.RepairRecords import DeclaredCopy, Pause, RepairRecord, RepairState
+from JUNODIRAC.Core.Domain.TransferErrors import ErrorClass
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
 from JUNODIRAC.RawDataSystem.DB.LedgerDirectories import LedgerDirectories
 
@@ -55,6 +56,12 @@ class LedgerRepairs(LedgerDirectories):
         for blockID, directory, name in self.select(sql, (se, *states, now, limit)):
             found[blockID].append(f"{directory}/{name}")
         return found
+
+    def countLost(self, se: str, since: datetime) -> int:
+        """Registered copies of one site that were found missing or wrong since this time."""
+        classes = (ErrorClass.COPY_LOST.value, ErrorClass.CHECKSUM_MISMATCH.value)
+        sql = "SELECT COUNT(*) FROM Repairs WHERE SE = %s AND ErrorClass IN (%s, %s) AND FirstTime >= %s"
+        return int(self.select(sql, (se, *classes, since))[0][0])
 
     def waitingRepairs(self, se: str, now: datetime) -> set[str]:
         """Files of one site that are not to be looked at before their time."""

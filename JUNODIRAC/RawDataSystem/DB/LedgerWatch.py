@@ -86,7 +86,10 @@ class LedgerWatch(RawDataDB):
 
     def _repairPauses(self, now: datetime) -> list[Pause]:
         """The last pause of each site that the repair made, unless it is long over."""
-        where = "p.PauseID IN (SELECT MAX(PauseID) FROM Pauses WHERE ErrorClass <> '' AND UntilTime > %s GROUP BY SE)"
+        where = (
+            "p.PauseID IN (SELECT MAX(PauseID) FROM Pauses WHERE ErrorClass <> ''"
+            " AND (UntilTime IS NULL OR UntilTime > %s) GROUP BY SE)"
+        )
         return self._pauses(f"{where} ORDER BY p.SE", (now - _PAUSE_AGE,))
 
     # ---- alerts
