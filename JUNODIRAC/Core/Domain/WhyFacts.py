@@ -141,7 +141,7 @@ class BlockSiteFacts:
     :param done: replicas there now; None: it could not be asked
     :param fileCounts: files of the transformation by status; None: it could not be asked
     :param etaSeconds: None: it cannot be told
-    :param overdueSince: the last progress, if that is longer ago than the Type allows
+    :param overdueSince: when it should have got further by what its Type allows
     :param files: unfinished files that were looked at, each with what its own chain needs
     :param unfinished: how many there are
     """

@@ -44,11 +44,15 @@ def blockSiteChain(block: BlockFacts, site: BlockSiteFacts, now: datetime) -> Ch
     files = [(each.lfn, siteChain(each, now)) for each in site.files]
     behind = [(lfn, chain) for lfn, chain in files if chain.verdict.state is not LinkState.HOLDS]
     example = min(behind, key=lambda each: _behindness(each[1]), default=None)
-    copies = _copiesLinks(block, site, around, example[1].verdict if example else None, now)
+    copies = _copiesLinks(block, site, around, example[1].verdict if example else None)
     links = [_transferLink(block, site, around), *copies]
     links += [_validationLink(block, site, site.site), _stateLink(block, site, site.site, links, now)]
     open_ = [Verdict(link, site.se) for link in links if link.state is not LinkState.HOLDS and link.code != NOT_YET]
     verdict = worst(open_) if open_ else Verdict(links[-1], site.se)
+    if site.overdueSince and verdict.state is LinkState.WAITS and not site.pause:
+        overdue = _overdueLink(block, site.site, verdict.link, site.overdueSince)
+        links = [overdue if link is verdict.link else link for link in links]
+        verdict = Verdict(overdue, site.se)
     lfn, exampleLinks = (example[0], example[1].links) if example else ("", ())
     return Chain(site.se, tuple(links), verdict, lfn, exampleLinks, tuple(_standings(behind)))
 
@@ -108,7 +112,7 @@ def _transferLink(block: BlockFacts, site: BlockSiteFacts, around: SiteFacts) ->
     return Link(Stage.TRANSFORMATION, LinkState.HOLDS, "TransferOpen", text, created, ids)
 
 
-def _copiesLinks(block: BlockFacts, site: BlockSiteFacts, around: SiteFacts, behind: Verdict | None, now: datetime) -> list[Link]:
+def _copiesLinks(block: BlockFacts, site: BlockSiteFacts, around: SiteFacts, behind: Verdict | None) -> list[Link]:
     links = [_givenUpLink(around, each) for each in site.givenUp]
     registered = block.fileCounts.get(FileState.REGISTERED, 0)
     told = f"{'?' if site.done is None else site.done} of {registered} files are at {site.se}"
@@ -118,7 +122,7 @@ def _copiesLinks(block: BlockFacts, site: BlockSiteFacts, around: SiteFacts, beh
         if number is None:
             links.append(serviceDown(Stage.COPIES, service, site.unavailable))
     if behind is not None:
-        links.append(_behindLink(block, site, behind.link, told, ids, now))
+        links.append(_behindLink(site, behind.link, told, ids))
     elif site.done is not None and site.done >= registered and site.unfinished == 0:
         links.append(Link(Stage.COPIES, LinkState.HOLDS, "AllCopied", f"{told}, finished", _progressTime(site), ids))
     elif not links:
@@ -127,15 +131,24 @@ def _copiesLinks(block: BlockFacts, site: BlockSiteFacts, around: SiteFacts, beh
     return links
 
 
-def _behindLink(block: BlockFacts, site: BlockSiteFacts, link: Link, told: str, ids: dict[str, object], now: datetime) -> Link:
+def _behindLink(site: BlockSiteFacts, link: Link, told: str, ids: dict[str, object]) -> Link:
     """What holds up the file that is furthest behind."""
     eta = f", about {ageText(site.etaSeconds)} to go" if site.etaSeconds is not None else ""
     text = f"{told}{eta}; furthest behind: {link.text}"
-    if site.overdueSince and link.state is LinkState.WAITS and not site.pause:
-        text = f"overdue, nothing has arrived for {ageText((now - site.overdueSince).total_seconds())}: {text}"
-        action = Remedies.retransfer(block.name, block.typeName, site.se, "no progress")
-        return Link(Stage.COPIES, LinkState.BROKEN, "Overdue", text, site.overdueSince, ids, action)
     return Link(Stage.COPIES, link.state, link.code, text, link.time, ids, link.action)
+
+
+def _overdueLink(block: BlockFacts, at: LivingSite, link: Link, since: datetime) -> Link:
+    """All seems to go its way, and for longer than the Type allows nothing has come of it."""
+    if link.stage is Stage.COPIES:
+        action = Remedies.retransfer(block.name, block.typeName, at.se, "no progress")
+    elif at.state is BlockState.OPEN:
+        action = Remedies.closeBlock(block.name, block.typeName)
+    elif link.stage is Stage.VALIDATION:
+        action = Remedies.restart("RawData", "BlockValidationAgent")
+    else:
+        action = Remedies.restart("RawData", "BlockAgent")
+    return Link(link.stage, LinkState.BROKEN, "Overdue", f"overdue, {link.text}", since, link.ids, action)
 
 
 def _progressTime(site: BlockSiteFacts) -> datetime | None:

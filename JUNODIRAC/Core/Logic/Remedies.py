@@ -76,6 +76,11 @@ def flushBlock(block: str, typeName: str) -> Action:
     return Action(Role.DATA_MANAGER, blockVerb("flush", block, typeName, reason="files wait in transfers that are at rest"))
 
 
+def closeBlock(block: str, typeName: str) -> Action:
+    """Wait for no more files."""
+    return Action(Role.DATA_MANAGER, blockVerb("close", block, typeName, reason="no more files come"))
+
+
 def retransfer(block: str, typeName: str, se: str, reason: str, role: Role = Role.DATA_MANAGER, party: str = "") -> Action:
     """Copy once more what failed; for a site's administrator or FTS3's operator, after the cause was put right.
 

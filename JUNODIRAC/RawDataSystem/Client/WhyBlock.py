@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
 
 from JUNODIRAC.Core.Domain.BlockClosing import dayOf
+from JUNODIRAC.Core.Domain.BlockProgress import RATE_WINDOW, SiteOutlook, outlookOf
 from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.BlockStatus import PROCESSED, BlockStatus, LedgerBlock, SiteStatus, assembleBlockStatus
 from JUNODIRAC.Core.Domain.FileState import FileState
@@ -116,15 +116,36 @@ class WhyBlock:
         validations = self._ledger.newestValidations([blockID], withNames=True)
         pauses = self._ledger.readPauses(self._now)
         repairs = self._ledger.listRepairs(blockID)
+        outlooks = self._outlooks(facts, status)
         return [
-            self._site(facts, status, se, validations.get((blockID, se)), pauseOf(pauses, se, blockID), repairs.get(se, {}))
+            self._site(
+                facts,
+                status,
+                outlooks.get(se),
+                se,
+                validations.get((blockID, se)),
+                pauseOf(pauses, se, blockID),
+                repairs.get(se, {}),
+            )
             for se in wanted
         ]
+
+    def _outlooks(self, facts: BlockFacts, status: BlockStatus) -> Mapping[str, SiteOutlook]:
+        """When it will be there, and since when it is overdue, by SE."""
+        block = facts.block
+        if block is None:
+            return {}
+        samples = self._ledger.firstSamples([block.blockID], self._now - RATE_WINDOW)
+        mine = {se: sample for (_, se), sample in samples.items()}
+        done = {site.se: site.done for site in status.sites}
+        files = facts.fileCounts.get(FileState.REGISTERED, 0)
+        return outlookOf(block, files, done, mine, facts.policy, self._now).sites
 
     def _site(
         self,
         facts: BlockFacts,
         status: BlockStatus,
+        outlook: SiteOutlook | None,
         se: str,
         validation: Validation | None,
         pause: Pause | None,
@@ -142,7 +163,8 @@ class WhyBlock:
             shown.done,
             transfer.status if transfer else None,
             counts,
-            *progressOf(shown),
+            (outlook.etaTime - self._now).total_seconds() if outlook and outlook.etaTime else None,
+            outlook.overdueSince if outlook else None,
             pause=pause,
             givenUp=_givenUp(repairs),
             validation=validation,
@@ -188,13 +210,6 @@ class WhyBlock:
         lfns = self._ledger.readRegistered(facts.typeName, facts.name)
         there = self._sources.replicasAt(se, lfns)
         return [] if there is None else sorted(set(lfns) - there)
-
-
-def progressOf(site: SiteStatus) -> tuple[float | None, datetime | None]:
-    """Seconds to go, and since when it is overdue, where that is known."""
-    eta: Any = getattr(site, "etaSeconds", None)
-    overdue: Any = getattr(site, "overdueSince", None)
-    return eta, overdue
 
 
 def _givenUp(repairs: Mapping[str, RepairRecord]) -> list[GivenUp]:

@@ -113,8 +113,8 @@ def test_a_site_without_progress_for_too_long_is_overdue():
     facts = withSite(files=[file("/a", COPYING)], done=1, unfinished=2, overdueSince=LONG_AGO)
     found = verdict(facts)
     assert (found.state, found.link.code, found.link.time) == (LinkState.BROKEN, "Overdue", LONG_AGO)
-    assert "nothing has arrived for 5 h" in found.link.text
-    assert found.link.action.role is Role.DATA_MANAGER
+    assert found.link.text.startswith("overdue, 1 of 3 files are at CNAF-STORM")
+    assert "dirac-juno-block retransfer" in found.link.action.command
 
 
 def test_what_is_broken_is_not_hidden_by_being_overdue():
@@ -278,3 +278,16 @@ def test_an_open_block_with_all_copies_waits_for_its_closing():
 
 def test_a_pause_is_of_no_account_for_a_block_that_has_nothing_left_to_copy():
     assert verdict(replace(withSite(pause=PAUSE), day=NOW.date())).link.stage is Stage.CLOSING
+
+
+@pytest.mark.parametrize(
+    ("facts", "command"),
+    [
+        (withSite(overdueSince=LONG_AGO), "dirac-juno-block close 20230302 --type Raw"),
+        (inState(BlockState.REPLICATED, BlockState.REPLICATED, overdueSince=LONG_AGO), "RawData BlockValidationAgent"),
+    ],
+)
+def test_what_is_overdue_without_a_reason_names_what_should_have_gone_on(facts, command):
+    found = verdict(facts)
+    assert (found.state, found.link.code) == (LinkState.BROKEN, "Overdue")
+    assert command in found.link.action.command

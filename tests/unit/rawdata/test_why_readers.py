@@ -76,6 +76,7 @@ class Ledger:
             "readQuarantineList": [],
             "countQuarantineList": {},
             "readRegistered": LFNS,
+            "firstSamples": {},
             **answers,
         }
 
@@ -325,3 +326,9 @@ def test_blocks_that_are_not_known_or_not_one_are_refused():
         explainedBlock(sourcesOf(Ledger(readBlocks=[])))
     with pytest.raises(SeveralTypes, match="RTRaw, Raw"):
         explainedBlock(sourcesOf(Ledger(readBlocks=[SHOWN, replace(SHOWN, typeName="RTRaw")])))
+
+
+def test_the_time_to_go_comes_from_the_recent_rate():
+    services = Services(statuses={LFNS[0]: "Processed", **dict.fromkeys(LFNS[1:], "Unused")}, replicas=LFNS[:1])
+    facts = WhyBlock(sourcesOf(services=services, done=1), {"Raw": POLICY}, NOW).facts("20230302", "Raw", SE)
+    assert facts.sites[0].etaSeconds == 180.0
