@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.RepairRecords import DeclaredCopy, RepairState
+from JUNODIRAC.Core.Domain.TransferFacts import CopyState
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
+from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 from JUNODIRAC.Core.Logic.RepairPorts import RepairHands
 from JUNODIRAC.RawDataSystem.Client.BlockOpener import UnknownBlock
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal, valueOrRaise
@@ -63,10 +66,19 @@ class RetransferDesk:
 
     :param catalogue: DIRAC's FileCatalogClient; with anybody's credentials, as the next one
     :param transformations: DIRAC's TransformationClient
+    :param copiesAt: what a storage says of files, see :meth:`TransferFactsReader.copiesAt`
     """
 
-    def __init__(self, ledger: RawDataDB, catalogue: Any, transformations: Any, policy: TypePolicy) -> None:
+    def __init__(
+        self,
+        ledger: RawDataDB,
+        catalogue: Any,
+        transformations: Any,
+        policy: TypePolicy,
+        copiesAt: Callable[[str, dict[str, tuple[int, str]]], dict[str, tuple[CopyState, str]]],
+    ) -> None:
         self._ledger, self._catalogue, self._transformations, self._policy = ledger, catalogue, transformations, policy
+        self._copiesAt = copiesAt
 
     def plan(self, blockName: str, sites: Sequence[str], names: Sequence[str], onlyFailed: bool) -> list[SitePlan]:
         """What would be done at each site.
@@ -166,6 +178,7 @@ class RetransferDesk:
         failed = hands.deregister(plan.se, plan.registered)
         files = [lfn for lfn in plan.files if lfn not in failed]
         self._ledger.forgetRepairs(plan.blockID, plan.se, files)
+        self._askBadSources(plan.se, files)
         hands.attach(plan.transformationID, files)
         hands.setUnused(plan.transformationID, files)
         for lfn, why in failed.items():
@@ -181,3 +194,18 @@ class RetransferDesk:
                 self._ledger.moveSite(plan.blockID, plan.se, site.state, BlockState.CLOSED, actor, why)
         if block.state in _BACK_TO_WORK:
             self._ledger.moveBlock(plan.blockID, block.state, BlockState.CLOSED, actor, why)
+
+    def _askBadSources(self, se: str, lfns: Sequence[str]) -> None:
+        """Replicas that were bad may have been put right: that is why somebody wants the files copied again."""
+        bySE: dict[str, list[str]] = defaultdict(list)
+        for lfn, storages in self._ledger.readBadReplicas(lfns).items():
+            for other in set(storages) - {se}:
+                bySE[other].append(lfn)
+        declared = self._ledger.declaredCopies(lfns) if bySE else {}
+        for other, members in bySE.items():
+            try:
+                found = self._copiesAt(other, {lfn: (declared[lfn].sizeBytes, declared[lfn].checksum) for lfn in members})
+            except TemporaryFailure:
+                continue  # the repair asks again
+            good = [declared[lfn].fileID for lfn, (state, _) in found.items() if state is CopyState.GOOD]
+            self._ledger.endBad(other, good)

@@ -12,6 +12,7 @@ from JUNODIRAC.RawDataSystem.Client.BlockOpener import UnknownBlock
 from JUNODIRAC.RawDataSystem.Client.DiracHands import DiracHands
 from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
 from JUNODIRAC.RawDataSystem.Client.RetransferDesk import BadSelection, RetransferDesk, SitePlan
+from JUNODIRAC.RawDataSystem.Client.TransferFactsReader import TransferFactsReader
 from JUNODIRAC.RawDataSystem.Client.TransferMonitor import CATALOGUE
 from JUNODIRAC.RawDataSystem.Service.RawDataService import MANAGERS, READERS, RawDataService, answer
 
@@ -135,8 +136,10 @@ class RepairMethods(RawDataService):
         from DIRAC.Resources.Catalog.FileCatalogClient import FileCatalogClient
         from DIRAC.TransformationSystem.Client.TransformationClient import TransformationClient
 
-        policy = self._policy(typeName)
-        return RetransferDesk(self.ledger, FileCatalogClient(url=CATALOGUE), TransformationClient(), policy)
+        vo = self._vo()
+        reader = TransferFactsReader(storageOf=lambda se: self._storageAt(se, vo))
+        clients = (FileCatalogClient(url=CATALOGUE), TransformationClient())
+        return RetransferDesk(self.ledger, *clients, self._policy(typeName), reader.copiesAt)
 
     def _pausedBlock(self, se: str, typeName: str, blockName: str) -> int:
         """The id of the block, or 0 for all. A storage element that no Type copies to is most likely a mistake."""

@@ -15,6 +15,7 @@ from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.LivingBlock import LivingBlock, LivingSite
 from JUNODIRAC.Core.Domain.RepairRecords import DeclaredCopy, Pause
 from JUNODIRAC.Core.Domain.TransferErrors import ErrorClass
+from JUNODIRAC.Core.Domain.TransferFacts import CopyState
 from JUNODIRAC.Core.Domain.Validation import Difference, Verdict
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 from JUNODIRAC.Core.Logic.RepairCycle import Failure, RepairOutcome
@@ -329,7 +330,13 @@ def test_a_service_that_is_away_is_said_and_the_next_cycle_goes_on(log):
 class RetransferLedger:
     def __init__(self):
         self.givenUp, self.forgotten, self.moves = set(), [], []
-        self.state = BlockState.DONE
+        self.state, self.bad, self.ended = BlockState.DONE, {}, []
+
+    def readBadReplicas(self, lfns):
+        return {lfn: self.bad[lfn] for lfn in lfns if lfn in self.bad}
+
+    def endBad(self, se, fileIDs):
+        self.ended += [(se, fileID) for fileID in fileIDs]
 
     def findBlock(self, _typeName, name):
         return Block("Raw", name, "/juno/raw", {SE: 7, OTHER: 8}) if name == "20230302" else None
@@ -393,8 +400,8 @@ class Done:
 @pytest.fixture
 def desk():
     made = SimpleNamespace(ledger=RetransferLedger())
-    services = RetransferServices()
-    made.desk = RetransferDesk(made.ledger, services, services, POLICY)
+    services, made.copies = RetransferServices(), {}
+    made.desk = RetransferDesk(made.ledger, services, services, POLICY, lambda se, lfns: made.copies[se])
     return made
 
 
@@ -429,6 +436,14 @@ def test_what_is_copied_again_is_journalled_first_and_the_block_goes_back_to_wor
     assert desk.ledger.moves == [(SE, BlockState.DONE, BlockState.CLOSED), ("", BlockState.DONE, BlockState.CLOSED)]
     assert [call[0] for call in done.calls] == ["cancelRequests", "deregister", "attach", "setUnused"]
     assert desk.ledger.forgotten == [(SE, (LFNS[1],))]
+
+
+def test_a_bad_source_that_was_put_right_is_a_source_again(desk):
+    (plan,) = desk.desk.plan("20230302", [SE], LFNS[1:3], onlyFailed=False)
+    desk.ledger.bad = {LFNS[1]: [SOURCE, SE], LFNS[2]: [SOURCE]}
+    desk.copies = {SOURCE: {LFNS[1]: (CopyState.GOOD, ""), LFNS[2]: (CopyState.WRONG_CHECKSUM, "")}}
+    desk.desk.carryOut(plan, Done(), lambda _name: None, "alice", "why")
+    assert desk.ledger.ended == [(SOURCE, 0)]
 
 
 def test_nothing_is_taken_out_of_the_source(desk):
