@@ -14,9 +14,10 @@ from JUNODIRAC.Core.Logic.Ports import Refusal, StoredFile, TemporaryFailure
 
 T = TypeVar("T")
 
-#: names kept of each kind of difference; a repair needs them all, an answer that was not given is asked for again anyway
+#: names kept of each kind of difference that a repair can put right: it needs them all
 MAX_NAMES = 20_000
-MAX_UNANSWERED_NAMES = 1000
+#: names kept of the others
+MAX_OTHER_NAMES = 1000
 MAX_DETAILS = 1000
 _SIZES_PER_SLICE = 1000
 # slices of checksums without any answer, one after the other, before the storage is taken for out of order
@@ -262,4 +263,4 @@ def _take(queue: deque[str], count: int) -> list[str]:
 
 
 def _maxNames(kind: Difference) -> int:
-    return MAX_UNANSWERED_NAMES if kind is Difference.UNANSWERED else MAX_NAMES
+    return MAX_OTHER_NAMES if kind in (Difference.UNANSWERED, Difference.EXTRA) else MAX_NAMES

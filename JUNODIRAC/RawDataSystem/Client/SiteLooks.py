@@ -172,7 +172,7 @@ class SiteLooks:
         self._book.recordValidation(found)
         self._outcomes.append(found)
         seconds = (found.endedTime - found.startedTime).total_seconds()
-        line = f"{due.site}: {found.verdict} at the {found.look.lower()} look"
+        line = f"{due.site}: {found.verdict} at the {found.look.lower()} look:"
         self._log.notice(line, f"{found.summary} ({seconds:.0f} s)")
         if look.failure:  # the storage's matter, not this block's
             again = self._storage.begin(self.se, now)
