@@ -12,16 +12,16 @@ from typing import Any
 
 DEFAULT_PASS_SECONDS = 2
 _LOOK_SECONDS = 0.5
-# an agent that looks for work uses a quarter of the time for it at most; where a pass takes seconds, that leaves one to a cycle
-_REST_PER_SECOND = 3
+# an agent that looks for work uses a quarter of a core for it at most; where a pass needs seconds, that leaves one to a cycle
+_REST_PER_CPU_SECOND = 3
 
 
 class PromptPasses:
     """To be inherited before an agent's class: one cycle is several passes of that class's ``execute``.
 
     Options: ``PassSeconds``, the time between the starts of two passes (0: one pass a cycle, as in DIRAC), and DIRAC's
-    ``PollingTime``, which is the length of a cycle then. The pause after a pass is at least three times as long as the pass, or
-    the cycle ends: where there is much to do, or to look through, it is DIRAC's rhythm again.
+    ``PollingTime``, which is the length of a cycle then. A pass that takes longer is followed by the next one at once, but one
+    that used much CPU by a rest of three times as much: where there is much to look through, it is DIRAC's rhythm again.
     """
 
     def execute(self) -> dict[str, Any]:
@@ -32,9 +32,10 @@ class PromptPasses:
         endTime = started + float(self.am_getPollingTime()) - 1  # type: ignore[attr-defined]
         passStarted = started
         while True:
+            cpuBefore = self._cpuSeconds()
             result = self.onePass(isFirst=passStarted == started)
-            ended = self._now()
-            nextTime = max(passStarted + passSeconds, ended + _REST_PER_SECOND * (ended - passStarted))
+            restSeconds = _REST_PER_CPU_SECOND * (self._cpuSeconds() - cpuBefore)
+            nextTime = max(passStarted + passSeconds, self._now() + restSeconds)
             if not result["OK"] or passSeconds <= 0 or nextTime >= endTime or not self._restsUntil(nextTime):
                 return result
             passStarted = self._now()
@@ -62,6 +63,10 @@ class PromptPasses:
 
     def _now(self) -> float:
         return time.monotonic()
+
+    def _cpuSeconds(self) -> float:
+        # of all threads
+        return time.process_time()
 
     def _sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -9,15 +9,17 @@ from JUNODIRAC.RawDataSystem.Client.PromptPasses import PromptPasses
 class Stock:
     """An agent of DIRAC whose clock is that of the test."""
 
-    def __init__(self, workSeconds=0.0, results=(), **options):
+    def __init__(self, workSeconds=0.0, cpuSeconds=0.0, results=(), **options):
         self.options = {"PollingTime": 10, **options}
-        self.workSeconds, self.results = workSeconds, list(results)
+        self.workSeconds, self.cpuSeconds, self.results = workSeconds, cpuSeconds, list(results)
+        self.cpuUsed = 0.0
         self.time, self.begun = 0.0, []
         self.alive, self.stopAt = True, None
 
     def execute(self):
         self.begun.append(self.time)
         self.time += self.workSeconds
+        self.cpuUsed += self.cpuSeconds
         return self.results.pop(0) if self.results else S_OK()
 
     def am_getOption(self, name, default=None):
@@ -38,6 +40,9 @@ class Agent(PromptPasses, Stock):
     def _now(self):
         return self.time
 
+    def _cpuSeconds(self):
+        return self.cpuUsed
+
     def _sleep(self, seconds):
         self.time += seconds
 
@@ -50,15 +55,17 @@ def test_passes_begin_every_few_seconds_and_end_before_the_next_cycle():
     assert agent.time < 10
 
 
-def test_short_passes_keep_their_rhythm():
-    agent = Agent(workSeconds=0.25)
+def test_a_pass_that_waits_for_others_is_followed_by_the_next_at_once_and_none_is_made_up_for():
+    agent = Agent(workSeconds=3)
     agent.execute()
-    assert agent.begun == [0, 2, 4, 6, 8]
+    assert agent.begun == [0, 3, 6]
 
 
-@pytest.mark.parametrize(("workSeconds", "begun"), [(0.75, [0, 3, 6]), (1, [0, 4, 8]), (2, [0, 8]), (3, [0])])
-def test_passes_use_a_quarter_of_the_time_at_most(workSeconds, begun):
-    agent = Agent(workSeconds=workSeconds)
+@pytest.mark.parametrize(
+    ("cpuSeconds", "begun"), [(0.5, [0, 2, 4, 6, 8]), (0.75, [0, 3, 6]), (1, [0, 4, 8]), (2, [0, 8]), (3, [0])]
+)
+def test_passes_use_a_quarter_of_a_core_at_most(cpuSeconds, begun):
+    agent = Agent(workSeconds=cpuSeconds, cpuSeconds=cpuSeconds)
     agent.execute()
     assert agent.begun == begun
 
