@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from DIRAC.Core.Base.Script import Script
 
 from JUNODIRAC.Core.Utilities.Moment import ageText, shortText
-from JUNODIRAC.Core.Utilities.TextTable import Cell, paint, printable, renderTable
+from JUNODIRAC.Core.Utilities.TextTable import Cell, cut, paint, printable, renderTable
 
 if TYPE_CHECKING:
     from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandLine
@@ -40,6 +40,8 @@ NOT_RIGHT, UNUSABLE = 1, 2
 _STYLES = {"holds": "good", "waits": "busy", "broken": "bad", "unknown": "bad"}
 _HEADS = {"holds": "all right", "waits": "waits", "broken": "does not hold", "unknown": "not known"}
 _MIN_SHOWN = 2
+# the verdict has its text whole, and so has the JSON document
+_TEXT_CHARS = 120
 
 
 def whyText(answer: dict[str, Any], colour: bool) -> str:
@@ -87,7 +89,7 @@ def _table(links: list[dict[str, Any]], colour: bool) -> str:
             Cell(link["Link"]),
             Cell(link["State"], _STYLES[link["State"]]),
             Cell(shortText(link["Time"]), "dim"),
-            Cell(printable(link["Text"])),
+            Cell(cut(printable(link["Text"]), _TEXT_CHARS)),
         ]
         for link in links
         if link["Code"] != "NotYet" or len(links) < _MIN_SHOWN
