@@ -169,7 +169,11 @@ def test_every_method_of_the_service_is_in_the_authorisation_table_with_its_righ
     source = "\n".join(path.read_text() for path in (ROOT / "JUNODIRAC/RawDataSystem/Service").glob("*.py"))
     rights = dict(re.findall(r"^    auth_(\w+) = (\w+)$", source, re.MULTILINE))
     assert set(rights) == set(re.findall(r"def export_(\w+)", source))
-    shown = {"READERS": "authenticated", "MANAGERS": "ProductionManagement"}
+    shown = {
+        "READERS": "authenticated",
+        "MANAGERS": "ProductionManagement",
+        "AGENTS": "TrustedHost`` or ``ProductionManagement",
+    }
     for method, right in rights.items():
         assert f"   * - ``{method}``\n     - ``{shown[right]}``\n" in page("administrator.rst")
 

@@ -95,24 +95,27 @@ class TransferRecords:
         if len(self._choices) > self._maxFiles:
             self._choices.popitem(last=False)
 
-    def settle(self, lfn: str, target: str, attempt: Attempt, now: float) -> None:
+    def settle(self, lfn: str, target: str, attempt: Attempt, now: float) -> str:
         """See how the attempt for which a source was chosen has gone: it counts once.
 
         One that was never submitted has no number more, and says nothing.
+
+        :returns: the source whose bytes the failure speaks against, or nothing
         """
         source, last = self._choices.get((lfn, target), ("", attempt))
         hasEnded = attempt.hasFailed or attempt.hasSucceeded
         if not hasEnded or attempt.fileID != last.fileID or attempt.number <= last.number:
-            return
+            return ""
         del self._choices[lfn, target]
         blame = blameOf(attempt.error) if attempt.hasFailed else Blame.NONE
         if blame == Blame.NONE:
-            return
+            return ""
         failures = self._failures.setdefault(lfn, deque(maxlen=MAX_FAILURES_OF_A_FILE))
         failures.append(_Failure(now, source, target, blame == Blame.BAD))
         self._failures.move_to_end(lfn)
         if len(self._failures) > self._maxFiles:
             self._failures.popitem(last=False)
+        return source if blame == Blame.BAD else ""
 
     def sourceAt(self, se: str, lfn: str, target: str, recentSeconds: float, now: float) -> Source:
         """The replica of a file at a storage element, with what is known of it. A bad one stays bad for all destinations."""

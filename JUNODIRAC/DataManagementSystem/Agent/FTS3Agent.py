@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from DIRAC import gLogger
 from DIRAC.ConfigurationSystem.Client.Helpers.Registry import getVOMSAttributeForGroup
 from DIRAC.DataManagementSystem.Agent import FTS3Agent as diracModule
 
@@ -19,8 +20,10 @@ from JUNODIRAC.DataManagementSystem.private.QuietAccounting import commitOnlyRec
 from JUNODIRAC.DataManagementSystem.private.TransferMemory import transferMemory
 from JUNODIRAC.RawDataSystem.Client.PromptPasses import PromptPasses
 from JUNODIRAC.RawDataSystem.Client.PromptTransport import usePromptTransport
+from JUNODIRAC.RawDataSystem.Client.RawDataManagerClient import RawDataManagerClient
 
 AGENT_NAME = "DataManagement/FTS3Agent"
+_TELL_SECONDS = 10
 
 
 class FTS3Agent(PromptPasses, diracModule.FTS3Agent):
@@ -60,6 +63,7 @@ class FTS3Agent(PromptPasses, diracModule.FTS3Agent):
 
     def onePass(self, isFirst: bool) -> dict[str, Any]:
         """DIRAC's whole cycle; later passes of a cycle leave out the search for what is stuck or may be deleted."""
+        tellDoubts()
         if isFirst:
             return super().onePass(isFirst)
         monitored: dict[str, Any] = self.monitorJobsLoop()
@@ -79,6 +83,17 @@ class FTS3Agent(PromptPasses, diracModule.FTS3Agent):
         """Treat an operation as DIRAC does; what became of its files counts for the choice of later sources."""
         transferMemory.filesEnded(operation.ftsFiles)
         return super()._treatOperation(operation)
+
+
+def tellDoubts() -> None:
+    """Have the ledger call replicas doubtful that failed copies speak against; while it does not answer they are kept."""
+    doubts = transferMemory.takeDoubts()
+    if not doubts:
+        return
+    answer = RawDataManagerClient(timeout=_TELL_SECONDS).doubtReplicas(doubts)
+    if not answer["OK"]:
+        transferMemory.doubt(doubts)
+        gLogger.getSubLogger("FTS3Agent").warn("Replicas in doubt could not be told of:", answer["Message"])
 
 
 class _ProxiesByGroup:

@@ -27,6 +27,7 @@ class TransferMemory:
         self._clock = clock
         self._records = TransferRecords()
         self._lock = threading.Lock()
+        self._doubts: dict[str, dict[str, str]] = {}
 
     def jobEnded(self, accounting: Iterable[Mapping[str, Any]]) -> None:
         """Remember how a job went.
@@ -49,14 +50,31 @@ class TransferMemory:
         now = self._clock()
         with self._lock:
             for ftsFile in ftsFiles:
-                self._records.settle(ftsFile.lfn, ftsFile.targetSE, _attempt(ftsFile), now)
+                self._settle(ftsFile, now)
+
+    def takeDoubts(self) -> dict[str, dict[str, str]]:
+        """The replicas that failures spoke against since the last call: the failures by storage element and LFN."""
+        with self._lock:
+            doubts, self._doubts = self._doubts, {}
+        return doubts
+
+    def doubt(self, doubts: Mapping[str, Mapping[str, str]]) -> None:
+        """Keep doubts for the next call that takes them."""
+        with self._lock:
+            for se, failures in doubts.items():
+                self._doubts.setdefault(se, {}).update(failures)
 
     def sourcesOf(self, ftsFile: Any, storages: Iterable[str], rules: SourceRules) -> list[Source]:
         """The replicas of an FTS3File, with what is known of them and of their links to its target."""
         now, target = self._clock(), ftsFile.targetSE
         with self._lock:
-            self._records.settle(ftsFile.lfn, target, _attempt(ftsFile), now)
+            self._settle(ftsFile, now)
             return [self._records.sourceAt(se, ftsFile.lfn, target, rules.recentSeconds, now) for se in storages]
+
+    def _settle(self, ftsFile: Any, now: float) -> None:
+        source = self._records.settle(ftsFile.lfn, ftsFile.targetSE, _attempt(ftsFile), now)
+        if source:
+            self._doubts.setdefault(source, {})[ftsFile.lfn] = ftsFile.error or ""
 
     def chosen(self, ftsFile: Any, source: str) -> None:
         """Remember from where a file is copied now."""

@@ -29,8 +29,10 @@ from DIRAC.TransformationSystem.Client.TransformationClient import Transformatio
 from JUNODIRAC.Core.Domain.RepairRecords import LossLimits
 from JUNODIRAC.Core.Domain.TransferErrors import ErrorClass
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
+from JUNODIRAC.Core.Logic.DoubtCheck import DoubtCheck
 from JUNODIRAC.Core.Logic.RepairCycle import ACTOR, RepairCycle
 from JUNODIRAC.Core.Logic.RepairFile import RepairOptions
+from JUNODIRAC.RawDataSystem.Client.BackgroundDoubts import BackgroundDoubts
 from JUNODIRAC.RawDataSystem.Client.DiracHands import DiracHands
 from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
 from JUNODIRAC.RawDataSystem.Client.RepairCandidates import RepairCandidates
@@ -54,6 +56,7 @@ class BlockRepairAgent(AgentModule):
         self._candidates: RepairCandidates | None = None
         self._sites: dict[str, SiteRepairs] = {}
         self._storages: dict[str, SourceStorage] = {}
+        self._doubts: BackgroundDoubts | None = None
         return S_OK()
 
     @convertToReturnValue
@@ -63,6 +66,8 @@ class BlockRepairAgent(AgentModule):
         until = now + timedelta(seconds=self._number("SecondsPerCycle", 50))
         ledger = self._openLedger()
         self._loadPolicies()
+        self._doubts = self._doubts or BackgroundDoubts(lambda: DoubtCheck(ledger, self._facts()), self.log)
+        self._doubts.start()
         maxFiles, scale = int(self._number("FilesPerSite", 1000)), self._number("TimeScale", 1.0)
         self._candidates = self._candidates or self._makeCandidates(ledger, maxFiles, scale)
         work = self._candidates.find(ledger.readLivingBlocks(), self._policies, now, self._number("StuckSeconds", 3600))
@@ -112,8 +117,10 @@ class BlockRepairAgent(AgentModule):
 
     def _makeCycle(self, ledger: RawDataDB) -> RepairCycle:
         options = RepairOptions(self._number("StuckSeconds", 3600), self._number("TimeScale", 1.0))
-        facts = TransferFactsReader(storageOf=self._storage)
-        return RepairCycle(ledger, facts, DiracHands.of(productionManager(self._vo())), options)
+        return RepairCycle(ledger, self._facts(), DiracHands.of(productionManager(self._vo())), options)
+
+    def _facts(self) -> TransferFactsReader:
+        return TransferFactsReader(storageOf=self._storage)
 
     def _isBanned(self, se: str) -> bool:
         """Whether nothing may be written there now; a storage element without a status is no reason to wait."""

@@ -22,6 +22,9 @@ _PAUSE_COLUMNS = (
     " COALESCE(b.Type, ''), p.EndedTime, p.EndedBy"
 )
 _MAX_SITUATION_CHARS = 255
+# what their Detail begins with as long as nobody has asked for them
+_DOUBT = "in doubt: "
+_MAX_DOUBTS = 200
 _MAX_BAD_REPLICAS = 100_000
 
 
@@ -150,6 +153,32 @@ class LedgerRepairs(LedgerDirectories):
         columns = ("FileID", "SE", "Time", "Detail")
         if values:
             self.inTransaction(lambda conn: self.upsert("BadReplicas", columns, values, updates, conn))
+
+    def doubtReplicas(self, se: str, failures: Mapping[str, str]) -> int:
+        """The replicas of these files are no source until somebody has asked for them; what is known to be bad stays so.
+
+        :param failures: what spoke against each, by LFN
+        :returns: how many of the files are registered
+        """
+        now, declared = datetime.now(UTC), self.declaredCopies(list(failures))
+        values = [(each.fileID, se, now, rows.text(f"{_DOUBT}{failures[lfn]}")) for lfn, each in declared.items()]
+        kept = [f"{column} = IF(EndedTime IS NULL, {column}, VALUES({column}))" for column in ("Time", "Detail")]
+        if values:
+            columns = ("FileID", "SE", "Time", "Detail")
+            self.inTransaction(lambda conn: self.upsert("BadReplicas", columns, values, [*kept, "EndedTime = NULL"], conn))
+        return len(values)
+
+    def readDoubts(self) -> dict[str, dict[str, DeclaredCopy]]:
+        """Replicas in doubt by storage element and LFN, the oldest first and not too many."""
+        sql = (
+            "SELECT r.SE, d.Directory, f.FileName, f.FileID, f.SizeBytes, f.Checksum FROM BadReplicas r"
+            " JOIN Files f ON f.FileID = r.FileID JOIN Directories d ON d.DirectoryID = f.DirectoryID"
+            " WHERE r.EndedTime IS NULL AND r.Detail LIKE %s ORDER BY r.Time LIMIT %s"
+        )
+        found: dict[str, dict[str, DeclaredCopy]] = defaultdict(dict)
+        for se, directory, name, fileID, sizeBytes, checksum in self.select(sql, (f"{_DOUBT}%", _MAX_DOUBTS)):
+            found[se][f"{directory}/{name}"] = DeclaredCopy(fileID, int(sizeBytes or 0), checksum)
+        return dict(found)
 
     def endBad(self, se: str, fileIDs: Iterable[int]) -> int:
         """Good copies of these files are at the storage element.

@@ -73,7 +73,11 @@ class LedgerWatch(RawDataDB):
         return list(found.values())
 
     def _badReplicas(self) -> list[BadReplicaSign]:
-        sql = "SELECT SE, COUNT(*), MIN(Time), MIN(FileID) FROM BadReplicas WHERE EndedTime IS NULL GROUP BY SE ORDER BY SE"
+        # those in doubt are asked for within a minute
+        sql = (
+            "SELECT SE, COUNT(*), MIN(Time), MIN(FileID) FROM BadReplicas WHERE EndedTime IS NULL"
+            " AND Detail NOT LIKE 'in doubt: %' GROUP BY SE ORDER BY SE"
+        )
         found = []
         for se, count, since, fileID in self.select(sql):
             sql = (

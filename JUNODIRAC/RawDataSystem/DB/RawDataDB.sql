@@ -156,6 +156,7 @@ CREATE TABLE IF NOT EXISTS `Repairs` (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Replicas whose bytes were found wrong: never a source. EndedTime: when a good copy took its place, or it was removed.
+-- Detail begins with "in doubt" where a failed copy speaks against it and its storage was not asked yet.
 CREATE TABLE IF NOT EXISTS `BadReplicas` (
   `FileID` BIGINT UNSIGNED NOT NULL,
   `SE` VARCHAR(128) NOT NULL,

@@ -32,6 +32,8 @@ from JUNODIRAC.RawDataSystem.DB.RawDataDB import LedgerMismatch, RawDataDB
 
 READERS = ["authenticated"]
 MANAGERS = [SecurityProperty.PRODUCTION_MANAGEMENT.value]
+# DIRAC's agents work with the host's certificate
+AGENTS = [SecurityProperty.TRUSTED_HOST.value, *MANAGERS]
 
 # Failures that explain themselves: their text goes to the caller as it is, without Python's decoration.
 EXPLAINED = (

@@ -14,7 +14,7 @@ from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
 from JUNODIRAC.RawDataSystem.Client.RetransferDesk import BadSelection, RetransferDesk, SitePlan
 from JUNODIRAC.RawDataSystem.Client.TransferFactsReader import TransferFactsReader
 from JUNODIRAC.RawDataSystem.Client.TransferMonitor import CATALOGUE
-from JUNODIRAC.RawDataSystem.Service.RawDataService import MANAGERS, READERS, RawDataService, answer
+from JUNODIRAC.RawDataSystem.Service.RawDataService import AGENTS, MANAGERS, READERS, RawDataService, answer
 
 _MAX_NAMES = 100_000
 _MAX_PAUSE_SECONDS = 365 * 86400
@@ -80,6 +80,18 @@ class RepairMethods(RawDataService):
     def export_getBadReplicas(self) -> dict[str, list[str]]:
         """Storage elements with replicas that are never a source, by LFN."""
         return self.ledger.readBadReplicas()
+
+    auth_doubtReplicas = AGENTS
+    types_doubtReplicas = [dict]
+
+    @answer
+    def export_doubtReplicas(self, failures: dict[str, dict[str, str]]) -> int:
+        """Failed copies speak against replicas: they are no source until the repair has asked their storages.
+
+        :param failures: why, by storage element and LFN; files that the ledger does not have are left out
+        :returns: how many are in doubt now
+        """
+        return sum(self.ledger.doubtReplicas(se, dict(list(files.items())[:_MAX_NAMES])) for se, files in failures.items())
 
     # ---- copies once more
 

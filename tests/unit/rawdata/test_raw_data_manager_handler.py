@@ -71,7 +71,9 @@ def test_every_method_says_in_code_who_may_call_it_and_changes_need_production_m
     assert {"getBlockStatus", "openTransfers", "listQuarantine", "announceForgotten"} <= set(methods)
     for method in methods:
         isReading = method.startswith(("get", "list", "compare"))
-        assert getattr(RawDataManagerHandler, f"auth_{method}") == (["authenticated"] if isReading else ["ProductionManagement"])
+        # what agents tell, with the certificate of their host
+        managers = ["TrustedHost", "ProductionManagement"] if method == "doubtReplicas" else ["ProductionManagement"]
+        assert getattr(RawDataManagerHandler, f"auth_{method}") == (["authenticated"] if isReading else managers)
         assert hasattr(RawDataManagerHandler, f"types_{method}")
 
 
@@ -118,6 +120,9 @@ CHANGES = {
     "reopenBlock": ("20230302", "Raw", "because"),
     "flushBlock": ("20230302", "Raw", "because"),
     "startValidation": ("Raw", "20230302", [], "because"),
+    "pauseSite": ("JINR-EOS", "", "", 0, "because"),
+    "resumeSite": ("JINR-EOS", "", "", "because"),
+    "retransferFiles": ("Raw", "20230302", [], [], False, "because"),
     "createDataset": ("week", "Raw", "20230301", "20230307", "because"),
     "freezeDataset": ("week", "because"),
 }
