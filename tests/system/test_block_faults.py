@@ -99,8 +99,10 @@ def test_a_full_destination_is_named_and_filled_as_soon_as_there_is_room(outcome
 
 
 @fault("no permission")
-def test_a_destination_that_may_not_be_written_is_a_problem_that_says_permission(outcome):
-    assertProblem(outcome, "permission")
+def test_a_destination_that_may_not_be_written_is_paused_named_and_goes_on_by_itself_when_it_may(outcome):
+    assertDone(outcome)
+    assert outcome.facts["the site is paused"] == "yes"
+    assertNamed(outcome, "permission", "let us write")
 
 
 # ---- copies
@@ -138,8 +140,11 @@ def test_a_source_that_is_gone_without_another_replica_is_a_problem_that_says_so
 
 
 @fault("another source")
-def test_with_a_corrupt_source_the_file_is_taken_from_a_good_replica(outcome):
+def test_with_a_corrupt_source_the_file_is_taken_from_a_good_replica_and_the_source_is_known_as_bad(outcome):
     assertDone(outcome)
+    # the replica of the source stays registered until its site has put it right, and is never copied from
+    assert len(outcome.knownBad) == 1
+    assert "IHEP-JUNOEOS" in outcome.knownBad[0]
 
 
 # ---- FTS3

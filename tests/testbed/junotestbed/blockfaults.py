@@ -29,7 +29,7 @@ REACHED = {
     "Problem": ("Problem",),
 }
 #: so long the slowest case may take, seconds
-PATIENCE_SECONDS = 420
+PATIENCE_SECONDS = 480
 # one command at a time: each is a process that loads all of DIRAC, and the testbed needs the machine
 _commands = threading.Semaphore(1)
 
@@ -238,7 +238,7 @@ class FaultedBlock:
         end = time.monotonic() + seconds
         while True:
             answer = self.why()
-            if any(word.lower() in json.dumps(answer).lower() for word in words) or time.monotonic() > end:
+            if any(word.lower() in json.dumps(verdictOf(answer)).lower() for word in words) or time.monotonic() > end:
                 return answer
             time.sleep(4)
 
@@ -265,6 +265,11 @@ class FaultedBlock:
         )
         rows = self.database.rows("RawDataDB", query, self.day, TYPE)
         return {" ".join(part for part in row[:4] if part): row[4] for row in rows}
+
+
+def verdictOf(answer: dict) -> dict:
+    """The first thing that does not hold, of what ``dirac-juno-why`` said."""
+    return answer.get("Verdict") or answer
 
 
 @contextmanager

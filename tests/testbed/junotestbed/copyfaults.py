@@ -90,19 +90,24 @@ def destinationFull(run: Run) -> None:
         block.waitFor("Done")
 
 
-@case("no permission", "the directory at JINR may not be written", ends=PROBLEM)
+@case("no permission", "the directory at JINR may not be written, later it may")
 def noPermission(run: Run) -> None:
     block = run.block
     folder = block.path(JINR)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o555)
+    pauses = "SELECT COUNT(*) FROM Pauses WHERE SE = %s AND ErrorClass = 'DestinationDenied' AND SinceTime > FROM_UNIXTIME(%s)"
     try:
         block.announce()
-        block.waitFor("Problem")
-        run.over()
-        run.ask("during", "permission")
+        block.until(
+            "the site is paused", lambda: block.database.rows("RawDataDB", pauses, JINR, block.announcedAt) != [(0,)], 240
+        )
+        block.facts["the site is paused"] = "yes"
+        run.ask("during", "permission", "let us write")
     finally:
         folder.chmod(0o755)
+    run.over()
+    block.waitFor("Done")
 
 
 # ---- copies
@@ -258,10 +263,17 @@ def lateCleanup(run: Run) -> None:
 # ---- what was declared
 
 
-@case("file never announced", "the end-of-block announcement declares one file more than came", ends=PROBLEM)
+@case(
+    "file never announced",
+    "one file fewer comes than the end-of-block announcement declares, and an operator closes the block",
+    ends=PROBLEM,
+)
 def neverAnnounced(run: Run) -> None:
     block = run.block
     block.announce(declared=block.count + 1)
+    block.registered()
     run.over()
+    done = block.block("close")
+    block.facts["close"] = f"exit {done.returncode}"
     block.waitFor("Problem")
     run.ask("during", "declared", "expected", "announced")

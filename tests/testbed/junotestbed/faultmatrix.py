@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from junotestbed.announcer import freeBlocks
-from junotestbed.blockfaults import FaultedBlock, NotReached, Watch
+from junotestbed.blockfaults import FaultedBlock, NotReached, Watch, verdictOf
 from junotestbed.blockjudge import BlockJudge
 from junotestbed.observe import DESTINATIONS, Database
 
@@ -53,8 +53,8 @@ class Outcome:
     day: str = ""
 
     def said(self, moment: str) -> str:
-        """All that the command said at a moment, as text to search in."""
-        return json.dumps(self.why.get(moment, {}))
+        """What the command gave as the first thing that does not hold, as text to search in."""
+        return json.dumps(verdictOf(self.why.get(moment, {})))
 
 
 @dataclass(frozen=True)
@@ -194,11 +194,15 @@ class Matrix:
 
 
 def _row(outcome: Outcome) -> list[str]:
-    end = outcome.ended if outcome.ended == outcome.expected and not outcome.verdict else f"**{outcome.ended or 'unknown'}**"
+    # what a person has to put right is not there yet
+    wrong = outcome.verdict if outcome.expected == DONE else outcome.verdict.get("wrong")
+    isRight = outcome.ended == outcome.expected and not wrong and not outcome.error
+    end = outcome.ended if isRight else f"**{outcome.ended or 'unknown'}**"
     happened = [f"{number} x {what}" for what, number in outcome.repairs.items()]
     happened += [f"{name}: {value}" for name, value in outcome.facts.items()]
+    happened += [f"known as bad: {name}" for name in outcome.knownBad]
     happened += [outcome.problem] if outcome.problem else []
-    happened += [f"{kind}: {', '.join(names)}" for kind, names in outcome.verdict.items()]
+    happened += [f"{len(names)} {kind}" for kind, names in outcome.verdict.items()]
     happened += [outcome.error.strip().splitlines()[-1]] if outcome.error else []
     seconds = " / ".join("-" if s is None else f"{s:.0f}" for s in outcome.siteSeconds.values())
     recovered = "-" if outcome.recoverSeconds is None else f"{outcome.recoverSeconds:.0f}"
@@ -206,11 +210,14 @@ def _row(outcome: Outcome) -> list[str]:
 
 
 def whyInWords(answer: dict) -> str:
-    """The sentence of an answer that tells what does not hold."""
-    for name in ("Verdict", "Reason", "Summary", "Error"):
-        if answer.get(name):
-            return str(answer[name])[:300]
-    return json.dumps(answer)[:300] if answer else "-"
+    """The sentence of an answer that tells what does not hold, and who has to act."""
+    verdict = verdictOf(answer)
+    at = f" at {verdict['SE']}" if verdict.get("SE") else ""
+    return (
+        f"{verdict.get('Code')}{at}: {verdict.get('Text')} [{verdict.get('Actor')}]"
+        if verdict.get("Code")
+        else str(verdict or "-")
+    )
 
 
 def _cell(text: str) -> str:
