@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 from DIRAC import S_OK
@@ -28,6 +30,9 @@ AGENT_NAME = "Transformation/RequestTaskAgent"
 
 DEFAULT_MONITORING_DELAY_SECONDS = 0
 DEFAULT_RESERVED_SECONDS = 3600
+DEFAULT_CATCH_UP_SECONDS = 600
+# passes in which the files of ended tasks are looked at, until the next time of CatchUpSeconds
+_TRIES = 10
 # those of DIRAC's template and those in its code
 _UPDATE_STATUSES = [
     "Checking", "Deleted", "Killed", "Staging", "Stalled", "Matched", "Scheduled", "Rescheduled", "Completing", "Completed",
@@ -49,6 +54,7 @@ class RequestTaskAgent(PromptPasses, FullCycles, DiracRequestTaskAgent):
 
     #: transformations with something to do, by DIRAC's name of what is done; None: all of them
     _work: dict[str, set[int]] | None = None
+    _catchUpTime = float("-inf")
     transClient: Any
 
     def initialize(self) -> dict[str, Any]:
@@ -56,6 +62,7 @@ class RequestTaskAgent(PromptPasses, FullCycles, DiracRequestTaskAgent):
         usePromptTransport()
         # tasks that ended, by transformation, whose files may still be Assigned
         self._ended: dict[int, set[int]] = {}
+        self._tries: Counter[int] = Counter()
         result: dict[str, Any] = super().initialize()
         return result
 
@@ -63,9 +70,7 @@ class RequestTaskAgent(PromptPasses, FullCycles, DiracRequestTaskAgent):
         """Find out what there is to do, and do it."""
         self._work = None
         # the end of a task is noticed by updateTaskStatus: without it nothing says whose files have to be looked at
-        if self.isFullCycleDue():
-            self._ended.clear()  # all files are looked at, those too that could not be settled
-        elif self.am_getOption("MonitorTasks", ""):
+        if not self.isFullCycleDue() and self.am_getOption("MonitorTasks", ""):
             try:
                 self._work = self._workToDo()
             except SErrorException as error:
@@ -79,14 +84,25 @@ class RequestTaskAgent(PromptPasses, FullCycles, DiracRequestTaskAgent):
         the statuses of unfinished tasks and their requests, and changes those that differ. updateFileStatus asks for all
         Assigned files, but passes over those whose request has not ended; a task gets its request's final status from
         updateTaskStatus, so it is enough to look at the tasks that got it there: in this pass, or in an earlier one after
-        which files were left. What somebody else ended, or this agent before it was started, is left to the full cycle.
+        which files were left. What somebody else ended, or this agent before it was started, is found first of all and every
+        CatchUpSeconds: tasks that have Assigned files and are not under way.
         """
         work = WorkToDo(self.transClient)
-        tasks = work.withTasks(["Created", "Reserved"])
-        changed = work.withNewStatus(self.am_getOption("TaskUpdateStatus", _UPDATE_STATUSES), ReqClient())
+        now, updateStatuses = monotonic(), self.am_getOption("TaskUpdateStatus", _UPDATE_STATUSES)
+        isCatchingUp = now - self._catchUpTime >= self.am_getOption("CatchUpSeconds", DEFAULT_CATCH_UP_SECONDS)
+        # files before tasks: a task that is made in between is not taken for one that has ended
+        assigned = work.assignedTasks() if isCatchingUp else {}
+        tasks = work.tasks({"Created", "Reserved", *updateStatuses})
+        changed = work.withNewStatus([task for task in tasks if task["ExternalStatus"] in updateStatuses], ReqClient())
+        if isCatchingUp:
+            for task in tasks:
+                assigned.get(task["TransformationID"], set()).discard(task["TaskID"])
+            self._ended = {each: taskIDs for each, taskIDs in assigned.items() if taskIDs}
+            self._catchUpTime = now
+            self._tries.clear()
         return {
-            "submitTasks": {each for each, statuses in tasks.items() if "Created" in statuses},
-            "checkReservedTasks": {each for each, statuses in tasks.items() if "Reserved" in statuses},
+            "submitTasks": {task["TransformationID"] for task in tasks if task["ExternalStatus"] == "Created"},
+            "checkReservedTasks": {task["TransformationID"] for task in tasks if task["ExternalStatus"] == "Reserved"},
             "updateTaskStatus": changed,
             "updateFileStatus": changed | set(self._ended),
         }
@@ -133,13 +149,17 @@ class RequestTaskAgent(PromptPasses, FullCycles, DiracRequestTaskAgent):
         # that their tasks have ended is reason enough to look at files, however new they are
         client = _ImpatientClient(clients["TransformationClient"], 0)
         client.tasks = self._ended[transformationID]
+        self._tries[transformationID] += 1
         result: dict[str, Any] = super().updateFileStatus(transDict, {**clients, "TransformationClient": client})
+        if self._tries[transformationID] >= _TRIES:  # a request that is not there any more, for example
+            self._ended[transformationID].clear()
         self._forgetIfNone(transformationID)
         return result
 
     def _forgetIfNone(self, transformationID: int) -> None:
         if not self._ended.get(transformationID):
             self._ended.pop(transformationID, None)
+            del self._tries[transformationID]
 
     def checkReservedTasks(self, transDict: dict[str, Any], clients: dict[str, Any]) -> dict[str, Any]:
         """Take back tasks whose submission began longer ago than ReservedSeconds."""

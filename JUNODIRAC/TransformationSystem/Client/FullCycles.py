@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-DEFAULT_FULL_CYCLE_SECONDS = 600
+DEFAULT_FULL_CYCLE_SECONDS = 21600
 
 
 class FullCycles:
     """To be inherited by an agent. Option: ``FullCycleSeconds``, the time between two looks at everything; 0: always.
 
-    The look at everything, which is DIRAC's own, is the safety net for what a choice may miss, and the first thing that an
-    agent does: what it knew before it was started is lost.
+    The look at everything, which is DIRAC's own, is the safety net for what a choice may miss. It takes minutes where there are
+    thousands of transformations, and so it is not made at the start either.
     """
 
     _fullTime: float | None = None
@@ -20,11 +20,13 @@ class FullCycles:
         """Whether it is time for everything; then it counts as done."""
         period = float(self.am_getOption("FullCycleSeconds", DEFAULT_FULL_CYCLE_SECONDS))  # type: ignore[attr-defined]
         now = time.monotonic()
-        if self._fullTime is not None and now - self._fullTime < period:
+        if self._fullTime is None:
+            self._fullTime = now
+        if now - self._fullTime < period:
             return False
         self._fullTime = now
         return True
 
     def repeatFullCycle(self) -> None:
         """The one that was due did not succeed."""
-        self._fullTime = None
+        self._fullTime = float("-inf")

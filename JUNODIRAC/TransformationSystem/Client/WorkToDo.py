@@ -27,19 +27,35 @@ class WorkToDo:
 
     def withFiles(self, statuses: Iterable[str]) -> dict[int, set[str]]:
         """Those that have files in one of these statuses, and in which."""
-        return self._counted("TransformationFiles", "Status", statuses)
+        attributes, condition = ["TransformationID", "Status"], {"Status": sorted(statuses)}
+        counted = returnValueOrRaise(self._transformations.getCounters("TransformationFiles", attributes, condition))
+        found: dict[int, set[str]] = defaultdict(set)
+        for row, _ in counted:
+            found[int(row["TransformationID"])].add(row["Status"])
+        return dict(found)
 
-    def withTasks(self, statuses: Iterable[str]) -> dict[int, set[str]]:
-        """Those that have tasks in one of these statuses, and in which."""
-        return self._counted("TransformationTasks", "ExternalStatus", statuses)
+    def tasks(self, statuses: Iterable[str]) -> list[dict[str, Any]]:
+        """The tasks that are in one of these statuses."""
+        found: list[dict[str, Any]] = returnValueOrRaise(
+            self._transformations.getTransformationTasks(condDict={"ExternalStatus": sorted(statuses)})
+        )
+        return found
 
-    def withNewStatus(self, statuses: Iterable[str], requests: Any) -> set[int]:
-        """Those that have a task in one of these statuses whose request has another one by now.
+    def assignedTasks(self) -> dict[int, set[int]]:
+        """The tasks that have Assigned files, by transformation. Dear: it looks at each of these files."""
+        attributes, condition = ["TransformationID", "TaskID"], {"Status": ["Assigned"]}
+        counted = returnValueOrRaise(self._transformations.getCounters("TransformationFiles", attributes, condition))
+        found: dict[int, set[int]] = defaultdict(set)
+        for row, _ in counted:
+            if row["TaskID"]:
+                found[int(row["TransformationID"])].add(int(row["TaskID"]))
+        return dict(found)
+
+    def withNewStatus(self, tasks: Sequence[dict[str, Any]], requests: Any) -> set[int]:
+        """The transformations of those of the tasks whose request has another status by now.
 
         :param requests: DIRAC's ReqClient
         """
-        condition = {"ExternalStatus": sorted(statuses)}
-        tasks = returnValueOrRaise(self._transformations.getTransformationTasks(condDict=condition))
         known = _requestStatuses(requests, sorted({number for task in tasks if (number := _requestID(task))}))
         # as in RequestTasks.getSubmittedTaskStatus: Assigned is no news, and neither is a request that is not there
         return {
@@ -47,14 +63,6 @@ class WorkToDo:
             for task in tasks
             if known.get(_requestID(task), "Assigned") not in ("Assigned", task["ExternalStatus"])
         }
-
-    def _counted(self, table: str, column: str, statuses: Iterable[str]) -> dict[int, set[str]]:
-        attributes = ["TransformationID", column]
-        counted = returnValueOrRaise(self._transformations.getCounters(table, attributes, {column: sorted(statuses)}))
-        found: dict[int, set[str]] = defaultdict(set)
-        for row, _ in counted:
-            found[int(row["TransformationID"])].add(row[column])
-        return dict(found)
 
 
 def _requestStatuses(requests: Any, requestIDs: Sequence[int]) -> dict[int, str]:

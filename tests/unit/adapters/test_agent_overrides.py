@@ -42,7 +42,7 @@ def agent(cls, options):
 def test_tasks_and_files_are_followed_after_the_configured_delay(method, column, delaySeconds):
     client = Client()
     made = agent(RequestTaskAgent, {"MonitoringDelay": delaySeconds})
-    made._ended = {}
+    made._ended, made._tries = {}, {1: 0}
     assert getattr(made, method)({"TransformationID": 1}, {"TransformationClient": client, "TaskManager": None})["OK"]
     ((timeStamp, older),) = client.asked
     ageSeconds = (DiracTime.utcnow() - datetime.fromisoformat(older)).total_seconds()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+from collections import Counter
 
 import pytest
 from DIRAC import S_ERROR, S_OK
@@ -97,7 +98,6 @@ def grouper(client):
     made = make(TransformationAgent, client)
     made.transfClient, made.lastFileOffset = client, {}
     made.transformationStatus, made.transformationTypes = ["Active", "Completing", "Flush"], ["Replication", "Removal"]
-    made.getTransformations()  # the first cycle takes everything
     return made
 
 
@@ -129,17 +129,17 @@ def test_the_number_of_calls_does_not_grow_with_the_transformations(grouper, cli
     assert len(client.calls) == 3
 
 
-def test_the_first_cycle_and_one_in_a_while_take_all(grouper, client):
+def test_one_cycle_in_a_while_takes_all(grouper, client):
     client.add(1)
     assert chosen(grouper) == set()
-    grouper._fullTime -= 601
+    grouper._fullTime -= 21601
     assert chosen(grouper) == {1}
     assert chosen(grouper) == set()
 
 
 def test_a_full_cycle_that_failed_is_repeated(grouper, client, monkeypatch):
     client.add(1)
-    grouper._fullTime = None
+    grouper.repeatFullCycle()
     monkeypatch.setattr(client, "getTransformations", lambda *_args, **_more: S_ERROR("away"))
     assert not grouper.getTransformations()["OK"]
     monkeypatch.undo()
@@ -209,7 +209,7 @@ def world(client, monkeypatch):
     """An agent on tables in memory, and what it works with: client, requests."""
     requests = Stock({}, client)
     made = make(RequestTaskAgent, client, MonitorTasks="yes", MonitorFiles="yes", CheckReserved="yes")
-    made.transClient, made._ended, made.transType = client, {}, ["Replication"]
+    made.transClient, made._ended, made._tries, made.transType = client, {}, Counter(), ["Replication"]
     made.credentials, made.shifterProxy, made.pluginLocation = None, None, ""
     made.threadPoolExecutor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
     made._getClients = lambda **_more: {"TransformationClient": client, "TaskManager": requests}
@@ -278,7 +278,7 @@ def test_files_that_could_not_be_settled_are_looked_at_again(world):
     assert fileStatuses(client) == ["Processed"]
 
 
-def test_a_file_whose_task_ended_before_the_agent_was_started_is_met_by_the_full_cycle(world):
+def test_a_file_whose_task_somebody_else_ended_is_found_at_the_start_and_now_and_then(world):
     agent, client, requests = world
     client.add(1)
     client.addTask(1, 1, "Done", 11)
@@ -286,7 +286,51 @@ def test_a_file_whose_task_ended_before_the_agent_was_started_is_met_by_the_full
     requests.statuses[11] = "Done"
     run(agent)
     assert fileStatuses(client) == ["Assigned"]
-    agent._fullTime -= 601
+    agent._catchUpTime -= 601
+    run(agent)
+    assert fileStatuses(client) == ["Processed"]
+    client.files[0]["Status"] = "Assigned"
+    del agent._catchUpTime  # as if it were started again
+    agent._ended = {}
+    run(agent)
+    assert fileStatuses(client) == ["Processed"]
+
+
+def test_files_that_can_never_be_settled_are_not_looked_at_in_every_pass(world):
+    agent, client, requests = world
+    client.add(1)
+    client.addTask(1, 1, "Done", 11)  # a request that is not there any more
+    client.addFile(1, "Assigned", 1)
+    agent._catchUpTime -= 601
+    for _ in range(10):
+        run(agent)
+    client.calls.clear()
+    run(agent)
+    assert client.calls == ["getTransformationTasks"]
+    agent._catchUpTime -= 601
+    requests.statuses[11] = "Done"
+    run(agent)
+    assert fileStatuses(client) == ["Processed"]
+
+
+def test_files_of_tasks_that_are_under_way_are_no_files_of_ended_tasks(world):
+    agent, client, _ = world
+    client.add(1)
+    for taskID, status in enumerate(["Created", "Reserved", "Waiting", "Scheduled", "Submitted"], 1):
+        client.addTask(1, taskID, status, 10 + taskID)
+        client.addFile(1, "Assigned", taskID)
+    agent._catchUpTime -= 601
+    run(agent)
+    assert agent._ended == {}
+
+
+def test_the_full_cycle_looks_at_all(world):
+    agent, client, requests = world
+    client.add(1)
+    client.addTask(1, 1, "Done", 11)
+    client.addFile(1, "Assigned", 1)
+    requests.statuses[11] = "Done"
+    agent._fullTime -= 21601
     run(agent)
     assert fileStatuses(client) == ["Processed"]
 
@@ -323,7 +367,7 @@ def test_the_number_of_calls_does_not_grow_with_what_is_only_waited_for(world):
         client.addFile(number, "Assigned", 1)
         requests.statuses[number] = "Waiting"
     run(agent)
-    assert client.calls == ["getCounters", "getTransformationTasks"]
+    assert client.calls == ["getTransformationTasks"]
     assert fileStatuses(client) == ["Assigned"] * 99
 
 
@@ -332,7 +376,7 @@ def test_what_has_something_to_do_cannot_be_asked_then_all_are_looked_at(world):
     client.add(1)
     client.addTask(1, 1, "Waiting", 11)
     requests.statuses[11] = "Done"
-    client.isAway = True
+    client.isAway, agent._catchUpTime = True, float("-inf")
     run(agent)
     assert client.tasks[0]["ExternalStatus"] == "Done"
 
