@@ -36,6 +36,10 @@ class AgentCycles:
         self._process = process
         self._log = log
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def seconds(self, agent: str, isFull: bool = False) -> float:
         """Let an agent do one cycle.
 

@@ -10,6 +10,8 @@ ROOT = "/juno/bench-blocks"
 
 def removeAll(cursor: Any) -> None:
     """Delete every row of the benchmark's Type."""
+    # all rows that refer to each other go
+    cursor.execute("SET SESSION foreign_key_checks = 0")
     for table, key, wanted in _ROWS:
         cursor.execute(f"DELETE t FROM {table} t JOIN ({wanted}) w ON w.ID = t.{key}")
         cursor.connection.commit()

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import time
+from dataclasses import dataclass
 
 from junotestbed.settings import TestbedError
 from junotestbed.testbed import Testbed
@@ -14,7 +15,8 @@ from junotestbed.testbed import Testbed
 from bench.agentcycles import AGENTS, AgentCycles, agentCycles
 from bench.blockremoval import TYPE_NAME
 from bench.blockrows import FILES_PER_TASK, BlockWorld, blockWorld, busyBlock, quietBlock
-from bench.quiet import quiet
+from bench.quiet import quiet, servers
+from bench.receiver import cpuSeconds
 from bench.report import say
 from bench.workload import typeOptions
 
@@ -41,35 +43,52 @@ def run(testbed: Testbed, arguments: argparse.Namespace) -> dict[str, object]:
     with quiet(testbed), blockWorld(testbed) as world, agentCycles(testbed.settings, TYPE_NAME, options) as agents:
         world.add([busyBlock(number, arguments.files // _BUSY) for number in range(_BUSY)])
         world.add([quietBlock(number, arguments.quiet_files) for number in range(_BUSY, arguments.few)])
-        few = _measure(testbed, world, agents, arguments.changed)
+        meter = Meter(testbed, agents)
+        few = _measure(meter, world, arguments.changed)
         world.add([quietBlock(number, arguments.quiet_files) for number in range(arguments.few, arguments.blocks)])
-        many = _measure(testbed, world, agents, arguments.changed)
-        stock = {name: _timed(agents, name, isFull=True) for name in ("TransformationAgent", "RequestTaskAgent")}
+        many = _measure(meter, world, arguments.changed)
+        stock = {name: meter.cycle(name, "all", isFull=True) for name in ("TransformationAgent", "RequestTaskAgent")}
     return _result(arguments, few, many, stock)
 
 
-def _measure(testbed: Testbed, world: BlockWorld, agents: AgentCycles, changed: int) -> dict[str, dict[str, float]]:
+@dataclass
+class Meter:
+    """Lets an agent do a cycle and says how long that took, and how much CPU of agent, services and database.
+
+    The CPU is about the same when other programs use the machine, too.
+    """
+
+    testbed: Testbed
+    agents: AgentCycles
+
+    def cycle(self, name: str, kind: str, isFull: bool = False) -> dict[str, float]:
+        before = self._cpuSeconds()
+        seconds = self.agents.seconds(name, isFull)
+        cpu = self._cpuSeconds() - before
+        say(f"{name} {kind}: {seconds:.3f} s, {cpu:.2f} s of CPU")
+        return {kind: round(seconds, 3), f"{kind}_cpu": round(cpu, 2)}
+
+    def _cpuSeconds(self) -> float:
+        links = ("RequestManagement_ReqManager", "RawData_RawDataManager")
+        pids = [*servers(self.testbed).values(), *(self.testbed.dirac.state(link).pid for link in links), self.agents.pid]
+        return sum(cpuSeconds(pid) for pid in pids)
+
+
+def _measure(meter: Meter, world: BlockWorld, changed: int) -> dict[str, dict[str, float]]:
     """Seconds of a cycle in which nothing had changed, and of one after some files changed."""
-    say(f"{len(world.blocks)} blocks")
     # the first one connects, reads everything, and settles what is new to it
     for name in AGENTS:
-        _timed(agents, name)
-    found = {name: {"unchanged": _timed(agents, name)} for name in AGENTS}
-    found["block status"] = _status(testbed)
+        meter.cycle(name, "first")
+    found = {name: meter.cycle(name, "unchanged") for name in AGENTS}
+    found["block status"] = _status(meter.testbed)
     busy, tasks = world.blocks[0], -(-changed // FILES_PER_TASK)
     world.addFiles(busy, changed)
     world.endTasks(busy, tasks)
     for name in AGENTS:
-        found[name]["changed"] = _timed(agents, name)
+        found[name] |= meter.cycle(name, "changed")
     world.checkChanges(busy, changed, tasks)
     world.hideNewTasks()
     return found
-
-
-def _timed(agents: AgentCycles, name: str, isFull: bool = False) -> float:
-    seconds = round(agents.seconds(name, isFull), 3)
-    say(f"{name}{', all transformations,' if isFull else ''} {seconds:.3f} s")
-    return seconds
 
 
 def _status(testbed: Testbed) -> dict[str, float]:
@@ -104,7 +123,7 @@ def _result(
     arguments: argparse.Namespace,
     few: dict[str, dict[str, float]],
     many: dict[str, dict[str, float]],
-    stock: dict[str, float],
+    stock: dict[str, dict[str, float]],
 ) -> dict[str, object]:
     def ratios(name: str) -> dict[str, float]:
         return {key: round(value / max(few[name][key], 0.001), 1) for key, value in many[name].items()}
@@ -120,9 +139,9 @@ def _result(
         "changed_files": arguments.changed,
         "cpus": len(os.sched_getaffinity(0)),
         "seconds": {name: {"few": few[name], "many": many[name], "ratio": ratios(name)} for name in [*ours, "block status"]},
-        "stock_cycle_seconds": stock,
+        "stock_selection": stock,
         "within_limits": {
-            "agents_5_s": all(value < _CYCLE_LIMIT_SECONDS for name in ours for value in many[name].values()),
+            "agents_5_s": all(many[name][kind] < _CYCLE_LIMIT_SECONDS for name in ours for kind in ("unchanged", "changed")),
             "block_status_2_s": many["block status"]["command"] < _STATUS_LIMIT_SECONDS,
         },
     }
