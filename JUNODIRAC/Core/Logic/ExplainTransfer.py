@@ -205,7 +205,9 @@ def _storageLink(facts: SiteFacts, transfer: TransferFacts) -> Link:
         text = f"{facts.se} gave no answer: {why}"
         return Link(stage, LinkState.UNKNOWN, "StorageDown", text, None, ids, Remedies.storageStatus(facts.se))
     text = f"the catalogue has a replica at {facts.se}, and the storage says {transfer.copy}{detail}"
-    return Link(stage, LinkState.BROKEN, f"Copy{transfer.copy}", text, None, ids, _lookAgain(facts))
+    action = _lookAgain(facts)
+    text += "; a validation named it, BlockRepairAgent takes care of it" if action == NOBODY else ""
+    return Link(stage, LinkState.BROKEN, f"Copy{transfer.copy}", text, None, ids, action)
 
 
 def _lookAgain(facts: SiteFacts) -> Action:
