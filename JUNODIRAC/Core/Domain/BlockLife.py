@@ -152,7 +152,7 @@ def _blockTarget(
         return BlockState.PROBLEM, trouble
     if trouble or _rank(least) == 0:
         return BlockState.CLOSED, f"copies are outstanding at {behind or 'no site'}"
-    return least, f"all sites are {least} or further; least far: {behind}"
+    return least, f"all its sites are {least} or further; the last: {behind}"
 
 
 def _rank(state: BlockState) -> int:
