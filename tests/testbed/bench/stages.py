@@ -95,6 +95,17 @@ class StageWatch:
         finally:
             connection.close()
 
+    def retried(self) -> set[str]:
+        """LFNs of files of which FTS3 had to try a copy again."""
+        connection = sqlite3.connect(f"file:{self._standin}?mode=ro", uri=True, timeout=10)
+        try:
+            sql = "SELECT source FROM attempts WHERE state = 'RETRY' AND source LIKE ?"
+            return {
+                f"{self._directory}/{url.rpartition('/')[2]}" for (url,) in connection.execute(sql, (f"%{self._directory}/%",))
+            }
+        finally:
+            connection.close()
+
     def _replicas(self) -> set[Copy]:
         rows = self._rows(
             "SELECT f.FileName, s.SEName FROM FileCatalogDB.FC_DirectoryLevelTree d"
