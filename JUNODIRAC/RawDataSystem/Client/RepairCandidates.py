@@ -33,11 +33,11 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 
 class _Stuck(NamedTuple):
-    """Which transformations have files in one of these statuses that did not change since a time."""
+    """Which transformations have files in one of these statuses that did not change since a time, and how many."""
 
     statuses: list[str]
     older: str | None
-    transformationIDs: frozenset[int]
+    counts: dict[int, int]
 
 
 class RepairCandidates:
@@ -62,6 +62,7 @@ class RepairCandidates:
         self.massLosses: dict[str, str] = {}
         self._attachInterval = timedelta(seconds=_ATTACH_SECONDS * timeScale)
         self._nextAttach: datetime | None = None
+        self._turns = 0
 
     def find(
         self, blocks: Sequence[LivingBlock], policies: Mapping[str, TypePolicy], now: datetime, stuckSeconds: float
@@ -105,14 +106,14 @@ class RepairCandidates:
                 ),
                 TRANSFORMATIONS,
             )
-            found.append(_Stuck(statuses, older, frozenset(int(row["TransformationID"]) for row, _ in counted)))
+            found.append(_Stuck(statuses, older, {int(row["TransformationID"]): int(count) for row, count in counted}))
         return found
 
     def _stuckFiles(self, there: Sequence[BlockAtSite], stuck: Sequence[_Stuck]) -> Iterable[tuple[BlockAtSite, str]]:
         """Files of a site that the transformation system gave up, or that are on their way for too long."""
         byID = {at.transformationID: at for at in there}
         for each in stuck:
-            ids = sorted(each.transformationIDs & byID.keys(), reverse=True)
+            ids = self._turn({number: each.counts[number] for number in each.counts.keys() & byID.keys()})
             for start in range(0, len(ids), _TRANSFORMATIONS_PER_CALL):
                 condition = {"TransformationID": ids[start : start + _TRANSFORMATIONS_PER_CALL], "Status": each.statuses}
                 rows = valueOrRaise(
@@ -121,7 +122,6 @@ class RepairCandidates:
                         older=each.older,
                         timeStamp="LastUpdate",
                         orderAttribute="LastUpdate",
-                        maxfiles=_SCANNED_FILES,
                         columns=["TransformationID", "LFN"],
                     ),
                     TRANSFORMATIONS,
@@ -129,14 +129,33 @@ class RepairCandidates:
                 for row in rows:
                     yield byID[int(row["TransformationID"])], row["LFN"]
 
+    def _turn(self, counts: Mapping[int, int]) -> list[int]:
+        """Transformations that have together about as many files as are read in one cycle; each time from another one on.
+
+        DIRAC's client cannot read a part of the files.
+        """
+        ids = sorted(counts)
+        if sum(counts.values()) > _SCANNED_FILES:
+            self._turns += 1
+            start = self._turns * 7919 % len(ids)
+            ids = ids[start:] + ids[:start]
+        chosen, left = [], _SCANNED_FILES
+        for number in ids:
+            if left <= 0:
+                break
+            chosen.append(number)
+            left -= counts[number]
+        return chosen
+
     def _addNamed(self, everywhere: Sequence[BlockAtSite], found: dict[BlockAtSite, Named], now: datetime) -> None:
         """Files that the newest validation found not to be right, and about which nothing was done since."""
         self.massLosses = {}
-        newest = self._ledger.newestValidations(sorted({at.blockID for at in everywhere}))
+        newest = self._ledger.newestValidations(sorted({at.blockID for at in everywhere}), conclusiveOnly=True)
         bad = {key for key, validation in newest.items() if validation.verdict is Verdict.BAD}
         if not bad:
             return
-        named = self._ledger.newestValidations(sorted({blockID for blockID, _ in bad}), withNames=True)
+        # an incomplete look says nothing of what an earlier one found
+        named = self._ledger.newestValidations(sorted({number for number, _ in bad}), withNames=True, conclusiveOnly=True)
         bySE: dict[str, list[tuple[BlockAtSite, Validation, Named]]] = defaultdict(list)
         for at in everywhere:
             if (at.blockID, at.se) in bad:

@@ -79,7 +79,8 @@ class Ledger:
     def waitingRepairs(self, _se, _now):
         return self.waiting
 
-    def newestValidations(self, blockIDs, withNames=False):
+    def newestValidations(self, blockIDs, withNames=False, conclusiveOnly=False):
+        assert conclusiveOnly  # an incomplete look does not hide what was found
         return {(blockIDs[0], SE): self.validation} if self.validation else {}
 
     def listRepairs(self, _blockID, _se):
@@ -165,6 +166,15 @@ def test_a_type_that_is_not_configured_is_left_alone():
     transformations = Transformations()
     transformations.rows["Problematic"] = LFNS[:2]
     assert found(Ledger(), transformations, policies={"RTRaw": POLICY}) == {}
+
+
+def test_of_very_many_stuck_files_a_part_is_read_in_each_cycle_and_all_in_their_turn():
+    counts = dict.fromkeys(range(1, 8), 14_400)
+    candidates = RepairCandidates(Ledger(), Transformations(), 100)
+    turns = [candidates._turn(counts) for _ in range(20)]
+    assert {len(turn) for turn in turns} == {2}
+    assert {number for turn in turns for number in turn} == set(counts)
+    assert candidates._turn({1: 10, 2: 20}) == [1, 2]
 
 
 def test_the_number_of_calls_does_not_grow_with_the_blocks():
