@@ -1,4 +1,4 @@
-"""The main job, live: files are made, announced, catalogued and copied until every block is complete at every site."""
+"""The main job, live: files are made, announced, catalogued, copied and proved until every block is done at every site."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ def demo(testbed: Testbed, arguments: argparse.Namespace) -> int:
     # transferred and grows at the same time.
     made = produce(settings, days, arguments.files // 2, size, 1)
     made += produce(settings, days, arguments.files - arguments.files // 2, size, 1 + arguments.files // 2)
-    print(f"announced {len(made)} files in {time.monotonic() - started:.1f} s; the last one just now\n")
     expected = {key: sum((file.type_name, file.block) == key for file in made) for key in {(f.type_name, f.block) for f in made}}
+    for (type_name, day), count in expected.items():
+        announce(settings, TOPICS[type_name], [(day, {"EndOfBlock": day, "FileCount": count})])
+    print(f"announced {len(made)} files in {time.monotonic() - started:.1f} s; the last one just now\n")
     complete = follow(settings, expected, arguments.timeout)
-    state = "every block is complete" if complete else "NOT COMPLETE"
+    state = "every block is done: complete, and proved twice," if complete else "NOT DONE"
     print(f"\n{state} {time.monotonic() - started:.1f} s after the start\n", flush=True)
     subprocess.run(["dirac-juno-block-status"], env=operator(settings), check=False)
     show_catalogue(settings)
@@ -102,7 +104,7 @@ def produce(settings: Settings, days: list[str], count: int, size: int, first: i
 
 
 def follow(settings: Settings, expected: dict[tuple[str, str], int], timeout: float) -> bool:
-    """Show the progress until everything is complete.
+    """Show the progress until everything is done.
 
     :returns: False if it is not within the timeout
     """
@@ -130,14 +132,14 @@ def follow(settings: Settings, expected: dict[tuple[str, str], int], timeout: fl
 
 
 def progress(key: tuple[str, str], block: dict | None, files: int) -> tuple[str, bool]:
-    """One block as a line, and whether it is complete with the expected number of files at all its sites."""
+    """One block as a line, and whether it is done and complete with the expected number of files at all its sites."""
     name = f"{key[0]} {key[1]}"
     if block is None:
         return f"{name}: -", False
     sites = {site["SE"]: site for site in block["Sites"]}
     parts = [f"{se.split('-')[0]} {site['Done']}/{files}" for se, site in sorted(sites.items())]
     complete = bool(sites) and all(site["Complete"] and site["Files"] == files for site in sites.values())
-    return f"{name}: " + " ".join(parts), complete
+    return f"{name}: " + " ".join([*parts, block["State"]]), complete and block["State"] == "Done"
 
 
 def show_catalogue(settings: Settings) -> None:
