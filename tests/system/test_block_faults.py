@@ -95,7 +95,7 @@ def test_a_site_whose_copies_time_out_is_named_and_catches_up_by_itself(outcome)
 @fault("destination full")
 def test_a_full_destination_is_named_and_filled_as_soon_as_there_is_room(outcome):
     assertDone(outcome)
-    assertNamed(outcome, "full", "space")
+    assertNamed(outcome, "full", "space", "no room")
 
 
 @fault("no permission")

@@ -209,8 +209,16 @@ class FaultedBlock:
             " WHERE Block = %s AND Type = %s AND Files.State = 'Registered'"
         )
         self.until(
-            "registered", lambda: self.database.rows("RawDataDB", query, self.day, TYPE) == [(self.count,)], 90, every=0.05
+            "registered", lambda: self.database.rows("RawDataDB", query, self.day, TYPE) == [(self.count,)], 240, every=0.05
         )
+
+    def foundBad(self, se: str) -> None:
+        """Wait until a validation has found differences at a site."""
+        query = (
+            "SELECT COUNT(*) FROM Validations JOIN Blocks USING (BlockID)"
+            " WHERE Block = %s AND Type = %s AND SE = %s AND Verdict = 'Bad'"
+        )
+        self.until("found by a validation", lambda: self.database.rows("RawDataDB", query, self.day, TYPE, se) != [(0,)], 300, 1)
 
     # ---- commands
 
@@ -225,19 +233,20 @@ class FaultedBlock:
         words = ("dirac-juno-block", verb, self.day, "--type", TYPE, *switches)
         return self.command(*words, "--reason", "fault matrix", "--yes")
 
-    def why(self, *switches: str) -> dict:
-        """What ``dirac-juno-why`` says of the block."""
-        done = self.command("dirac-juno-why", self.day, "--type", TYPE, "--json", *switches)
+    def why(self, se: str = "") -> dict:
+        """What ``dirac-juno-why`` says of the block, or of the block at a site."""
+        site = ("--site", se) if se else ()
+        done = self.command("dirac-juno-why", self.day, "--type", TYPE, "--json", *site)
         try:
             return json.loads(done.stdout)
         except ValueError:
             return {"Error": (done.stderr or done.stdout).strip()[-600:]}
 
-    def whyUntil(self, words: tuple[str, ...], seconds: float = 120) -> dict:
-        """Ask until one of the words stands in the answer; the last answer in any case."""
+    def whyUntil(self, words: tuple[str, ...], seconds: float, se: str = "") -> dict:
+        """Ask until one of the words stands in the verdict; the last answer in any case."""
         end = time.monotonic() + seconds
         while True:
-            answer = self.why()
+            answer = self.why(se)
             if any(word.lower() in json.dumps(verdictOf(answer)).lower() for word in words) or time.monotonic() > end:
                 return answer
             time.sleep(4)

@@ -35,7 +35,7 @@ def siteRefuses(run: Run) -> None:
     with block.rule("fail", CNAF, reason=reason, phase="DESTINATION", code=111):
         block.announce()
         block.waitFor("Validated", se=JINR)
-        run.ask("during", "refused")
+        run.ask("during", "refused", se=CNAF)
     run.over()
     block.waitFor("Done")
 
@@ -48,7 +48,7 @@ def siteTimesOut(run: Run) -> None:
         block.announce()
         block.registered()
         time.sleep(FAULT_SECONDS)
-        run.ask("during", "timeout", "timed out")
+        run.ask("during", "timeout", "timed out", se=IN2P3)
     run.over()
     block.waitFor("Done")
 
@@ -84,7 +84,7 @@ def destinationFull(run: Run) -> None:
     with fullDirectory(block, IN2P3, 8192) as enter:
         block.announce()
         block.waitFor("Closed")
-        run.ask("during", "full", "space")
+        run.ask("during", "full", "space", "no room", se=IN2P3)
         subprocess.run([*enter, "mount", "-o", "remount,size=16M", str(block.path(IN2P3, physical=True))], check=True)
         run.over()
         block.waitFor("Done")
@@ -103,7 +103,7 @@ def noPermission(run: Run) -> None:
             "the site is paused", lambda: block.database.rows("RawDataDB", pauses, JINR, block.announcedAt) != [(0,)], 240
         )
         block.facts["the site is paused"] = "yes"
-        run.ask("during", "permission", "let us write")
+        run.ask("during", "permission", "let us write", se=JINR)
     finally:
         folder.chmod(0o755)
     run.over()
@@ -128,7 +128,8 @@ def wrongCopies(run: Run, action: str, se: str, word: str) -> None:
     with block.rule(action, se, count=3):
         block.announce()
         run.over()
-        run.ask("during", word)
+        block.foundBad(se)
+        run.ask("during", word, se=se)
         block.waitFor("Done")
 
 
@@ -140,7 +141,7 @@ def lastingFailure(run: Run) -> None:
         block.announce()
         run.over()
         block.waitFor("Problem")
-        run.ask("during", "nobody has seen")
+        run.ask("during", "nobody has seen", se=CNAF)
         block.waitFor("Validated", se=JINR)
 
 
@@ -176,7 +177,7 @@ def anotherSource(run: Run) -> None:
     file = block.files[0]
     with block.rule("hang", JINR, file), block.rule("hang", IN2P3, file):
         block.announce()
-        block.until("CNAF has it", lambda: CNAF in replicasOf([file]).get(file.lfn, ()), 180, every=2)
+        block.until("CNAF has it", lambda: CNAF in replicasOf([file]).get(file.lfn, ()), 300, every=2)
         block.corrupt(IHEP, file)
     run.over()
     block.waitFor("Done")
@@ -210,7 +211,7 @@ def ftsRefuses(run: Run) -> None:
         block.announce()
         block.registered()
         time.sleep(FAULT_SECONDS)
-        run.ask("during", "503", "FTS")
+        run.ask("during", "FTS3Agent", se=CNAF)
     run.over()
     block.waitFor("Done")
 
@@ -224,7 +225,7 @@ def deletedAfterDone(run: Run) -> None:
     block.announce()
     block.waitFor("Done")
     block.path(CNAF, block.files[0]).unlink()
-    foundAndMended(run, "missing")
+    foundAndMended(run, CNAF, "missing")
 
 
 @case("replica corrupted after Done", "a replica at JINR gets wrong bytes behind the catalogue's back after Done")
@@ -233,17 +234,17 @@ def corruptedAfterDone(run: Run) -> None:
     block.announce()
     block.waitFor("Done")
     block.corrupt(JINR, block.files[0])
-    foundAndMended(run, "checksum")
+    foundAndMended(run, JINR, "checksum")
 
 
-def foundAndMended(run: Run, word: str) -> None:
+def foundAndMended(run: Run, se: str, word: str) -> None:
     """Somebody has the block looked at again; from there it goes by itself."""
     block = run.block
     run.over()
     done = block.block("validate")
     block.facts["validate"] = f"exit {done.returncode}"
     block.watch.waitFor(block.day, "back from Done", lambda s: s.state != "Done", 60)
-    run.ask("during", word)
+    run.ask("during", word, se=se)
     block.waitFor("Done")
 
 
@@ -256,7 +257,7 @@ def lateCleanup(run: Run) -> None:
     run.over()
     block.until("found by the second look", lambda: any(new == "Closed" for se, old, new, _ in block.events()
                 if (se, old) == (IN2P3, "Validated")), 180, every=2)  # fmt: skip
-    run.ask("during", "missing")
+    run.ask("during", "missing", se=IN2P3)
     block.waitFor("Done")
 
 

@@ -97,9 +97,9 @@ class Run:
         """The fault has ended (or happened), from now on it recovers."""
         self.faultEndedAt = time.time()
 
-    def ask(self, moment: str, *words: str, seconds: float = 120) -> None:
-        """Ask dirac-juno-why, until it says one of the words."""
-        self.outcome.why[moment] = self.block.whyUntil(words, seconds) if words else self.block.why()
+    def ask(self, moment: str, *words: str, se: str = "", seconds: float = 150) -> None:
+        """Ask dirac-juno-why, of one site if it is named, until it says one of the words."""
+        self.outcome.why[moment] = self.block.whyUntil(words, seconds, se) if words else self.block.why(se)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

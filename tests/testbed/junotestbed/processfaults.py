@@ -74,7 +74,7 @@ def struck(run: Run, link: str, held: tuple[Tree, str], middle: Callable[[], boo
     with run.turn():
         with frozen(tree.state(name).pid):
             yield
-            block.until(f"{link} in the middle", middle, 90, every=0.1)
+            block.until(f"{link} in the middle", middle, 180, every=0.1)
             killAll(run.block.testbed.dirac, link)
         run.over()
         block.facts["killed in the middle"] = "yes"
@@ -89,7 +89,7 @@ def storageStopped(run: Run) -> None:
     block, testbed = run.block, run.block.testbed
     with run.turn():
         block.announce()
-        block.until("an operation of FTS3", lambda: operation(block), 90, every=0.1)
+        block.until("an operation of FTS3", lambda: operation(block), 180, every=0.1)
         with siteDown(testbed, JINR):
             time.sleep(30)
             run.ask("during")
@@ -130,7 +130,7 @@ def transformationAgentKilled(run: Run) -> None:
     block, dirac = run.block, run.block.testbed.dirac
     with run.turn():
         block.announce()
-        block.until("a first task", tasks(block, "%"), 90, every=0.02)
+        block.until("a first task", tasks(block, "%"), 180, every=0.02)
         killAll(dirac, "Transformation_TransformationAgent")
         run.over()
         run.ask("during")
@@ -161,7 +161,7 @@ def ftsStopped(run: Run, forgets: bool) -> None:
     with run.turn():
         with block.rule("delay", delay_seconds=8):
             block.announce()
-            block.until("a copy under way", copying(block), 120)
+            block.until("a copy under way", copying(block), 180)
             infra.control("once", "fts3-standin")
             os.kill(infra.state("fts3-standin").pid, signal.SIGKILL)
             run.ask("during")
@@ -189,7 +189,7 @@ def mariadbKilled(run: Run) -> None:
     block, infra = run.block, run.block.testbed.infra
     with run.turn():
         block.announce()
-        block.until("a request", requests(block, "Waiting"), 90, every=0.1)
+        block.until("a request", requests(block, "Waiting"), 180, every=0.1)
         os.kill(infra.state("mariadb").pid, signal.SIGKILL)
         run.over()
         time.sleep(2)
