@@ -345,6 +345,19 @@ def test_done_blocks_are_read_again_only_for_a_bad_validation_and_their_transfor
     assert ("reopen", 20, {}) in world.asked  # a query would find the files of the follow-up block, too
 
 
+def test_an_old_bad_validation_of_a_done_block_makes_it_be_read_once_and_not_in_each_cycle(world, cycle):
+    world.add(1, DONE)
+    world.validate(1, isGood=False)
+    for site in world.blocks[1].sites:
+        assert site.replicatedTime < world.now
+    world.blocks[1] = replace(
+        world.blocks[1], sites=tuple(replace(site, replicatedTime=world.now + STEP) for site in world.blocks[1].sites)
+    )
+    assert cycle().blocks == 1
+    assert cycle().blocks == 0
+    assert world.states(1) == ["Done"] * 3
+
+
 def test_a_refused_or_forgotten_completion_is_made_up_for_though_the_block_is_done_and_at_rest(world, cycle):
     world.add(1, DONE)
     world.status |= {10: "Active", 11: "Stopped"}

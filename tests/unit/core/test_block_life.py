@@ -396,6 +396,13 @@ def test_quarantined_files_make_a_problem_only_when_nothing_else_is_under_way():
     assert cured.state is REPLICATED
 
 
+def test_a_closed_block_goes_no_further_while_one_of_its_files_waits_and_that_is_no_problem():
+    block = makeBlock(CLOSED, makeSite(CLOSED))
+    counts = FileCounts(registered=10, waiting=1)
+    after = applied(block, decideBlock(block, makeFacts(counts, sites={"A": ALL_THERE}), POLICY, NOW))
+    assert (after.state, after.sites[0].state) == (CLOSED, REPLICATED)
+
+
 def test_a_file_that_was_registered_while_a_site_became_replicated_takes_it_back():
     block = makeBlock(VALIDATED, makeSite(VALIDATED))
     steps = decideBlock(block, makeFacts(FileCounts(registered=11)), POLICY, NOW).steps
