@@ -62,7 +62,8 @@ class LedgerBlocks(LedgerLateFiles):
                 raise LedgerMismatch(block.typeName, block.name, block.directory)
             sql = "UPDATE Blocks SET State = %s, OpenedTime = %s, Directory = %s WHERE BlockID = %s AND State = %s"
             if self.execute(sql, (BLOCK_OPEN, now, directory, blockID, BLOCK_KNOWN), conn):
-                self._writeEvent((blockID, "", BlockState.KNOWN, BlockState.OPEN, RECEIVER, _OPENED), now, conn)
+                why = f"its transfers were made, for late files of block {block.parent}" if block.parent else _OPENED
+                self._writeEvent((blockID, "", BlockState.KNOWN, BlockState.OPEN, RECEIVER, why), now, conn)
             columns = ("BlockID", "SE", "TransformationID", "CreatedTime")
             self.upsert("BlockTransfers", columns, transfers, ["TransformationID = VALUES(TransformationID)"], conn)
 
