@@ -209,7 +209,7 @@ class FaultedBlock:
             " WHERE Block = %s AND Type = %s AND Files.State = 'Registered'"
         )
         self.until(
-            "registered", lambda: self.database.rows("RawDataDB", query, self.day, TYPE) == [(self.count,)], 240, every=0.05
+            "registered", lambda: self.database.rows("RawDataDB", query, self.day, TYPE) == [(self.count,)], 240, every=0.5
         )
 
     def foundBad(self, se: str) -> None:

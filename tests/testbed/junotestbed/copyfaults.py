@@ -151,9 +151,12 @@ def lastingFailure(run: Run) -> None:
 @case("source corrupt", "a source file's bytes change after its registration, and there is no other replica", ends=PROBLEM)
 def sourceCorrupt(run: Run) -> None:
     block = run.block
-    block.announce()
-    block.registered()
-    block.corrupt(IHEP, block.files[0])
+    block.makeFiles()
+    # until its bytes are wrong no copy of it is made
+    with block.rule("hang", file=block.files[0]):
+        block.announce()
+        block.registered()
+        block.corrupt(IHEP, block.files[0])
     run.over()
     block.waitFor("Problem")
     run.ask("during", "corrupt", "checksum")
@@ -162,9 +165,11 @@ def sourceCorrupt(run: Run) -> None:
 @case("source missing", "a source file is gone after its registration, and there is no other replica", ends=PROBLEM)
 def sourceMissing(run: Run) -> None:
     block = run.block
-    block.announce()
-    block.registered()
-    block.path(IHEP, block.files[0]).unlink()
+    block.makeFiles()
+    with block.rule("hang", file=block.files[0]):
+        block.announce()
+        block.registered()
+        block.path(IHEP, block.files[0]).unlink()
     run.over()
     block.waitFor("Problem")
     run.ask("during", "missing", "no such file")
