@@ -124,7 +124,7 @@ def test_a_file_that_is_not_visible_yet_waits_and_holds_nobody() -> None:
     summary = world.run(messages_of([announcement(1), announcement(2)]))
     assert (summary.waiting, summary.registeredFiles) == (1, (lfn(2),))
     assert world.ledger.rows[lfn(1)].state == FileState.WAITING
-    assert world.announcer.last() == {("juno.raw", 0, 1): ("Registered", "", announcement(2)["FileName"])}
+    assert world.announcer.last() == {("juno.raw", 0, 1): ("Registered", "", announcement(2)["FileName"], "20230302")}
     item = summary.waitingMessages[0]
     assert (item.reason, item.since, (item.nextTime - START).total_seconds()) == (Reason.NOT_ON_STORAGE, START, 10)
 
