@@ -4,67 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from junotestbed.settings import TestbedError
 from junotestbed.testbed import Testbed
 
+from bench.blockkinds import FILES_PER_TASK, WAITING_FILES, BlockRows
 from bench.blockremoval import ROOT, TYPE_NAME, removeAll
 from bench.report import say
 from bench.workload import DESTINATIONS, SIZE_BYTES
 from bench.yardsticks import connection
 from JUNODIRAC.RawDataSystem.DB.LedgerRows import chunks
 
-FILES_PER_TASK = 50
-_FIRST_BLOCK = 20500000
-# too few for a task, and none of the plugin's times is over
-_WAITING_FILES = 20
+# no time of the plugin is over while the benchmark runs
 _NEVER_SECONDS = "100000000"
-
-
-@dataclass
-class BlockRows:
-    """One block.
-
-    :param state: of the block and of its sites
-    :param processed: files that are at each site
-    :param assigned: files that are on their way to each site, in tasks with a request
-    :param waiting: files that no task has yet
-    """
-
-    number: int
-    state: str
-    processed: int
-    assigned: int
-    waiting: int
-    blockID: int = 0
-    directoryID: int = 0
-    catalogueID: int = 0
-    transformations: dict[str, int] = field(default_factory=dict)
-    ended: int = 0
-
-    @property
-    def name(self) -> str:
-        return str(_FIRST_BLOCK + self.number)
-
-    @property
-    def files(self) -> int:
-        return self.processed + self.assigned + self.waiting
-
-
-def busyBlock(number: int, files: int) -> BlockRows:
-    """Files come in: seven of ten are at their sites, the others are on their way."""
-    processed = files * 7 // 10 // FILES_PER_TASK * FILES_PER_TASK
-    return BlockRows(number, "Open", processed, max(0, files - processed - _WAITING_FILES), min(_WAITING_FILES, files))
-
-
-def quietBlock(number: int, files: int) -> BlockRows:
-    """One of those around: open without news, closed with a last task on its way, or waiting for the second look."""
-    if number % 4 == 1:
-        return BlockRows(number, "Closed", files - 1, 1, 0)
-    return BlockRows(number, "Validated" if number % 4 == 3 else "Open", files, 0, 0)
 
 
 class BlockWorld:
@@ -144,7 +98,7 @@ class BlockWorld:
         ((processed,),) = self._rows(counts, number, "Processed")
         ((unused,),) = self._rows(counts, number, "Unused")
         block.ended += tasks * FILES_PER_TASK
-        if processed != block.processed + block.ended or unused > _WAITING_FILES + files % FILES_PER_TASK:
+        if processed != block.processed + block.ended or unused > WAITING_FILES + files % FILES_PER_TASK:
             raise TestbedError(f"the agents did not do their work: {processed} files Processed, {unused} Unused")
 
     def hideNewTasks(self) -> None:

@@ -13,8 +13,9 @@ from junotestbed.settings import TestbedError
 from junotestbed.testbed import Testbed
 
 from bench.agentcycles import AGENTS, AgentCycles, agentCycles
+from bench.blockkinds import FILES_PER_TASK, busyBlock, quietBlock
 from bench.blockremoval import TYPE_NAME
-from bench.blockrows import FILES_PER_TASK, BlockWorld, blockWorld, busyBlock, quietBlock
+from bench.blockrows import BlockWorld, blockWorld
 from bench.quiet import quiet, servers
 from bench.receiver import cpuSeconds
 from bench.report import say
