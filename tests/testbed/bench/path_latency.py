@@ -69,7 +69,7 @@ def run(testbed: Testbed, arguments: argparse.Namespace) -> dict[str, object]:
         "first_file_seconds": round(first, 1),
         "seconds": _summary(list(seconds.values())),
         # XRootD's third-party copies fail now and then on the testbed, and are tried again after 18 s
-        "files_with_a_copy_that_fts3_tried_again": len(retried & seconds.keys()),
+        "files_held_up_by_a_copy_that_fts3_tried_again": len(retried & seconds.keys()),
         "seconds_of_the_other_files": _summary([spent for lfn, spent in seconds.items() if lfn not in retried] or [0.0]),
         "stages": {stage: _summary([copy[stage] for copy in times.values()]) for stage in STAGES},
         "stage_alone": _alone(times),

@@ -96,10 +96,13 @@ class StageWatch:
             connection.close()
 
     def retried(self) -> set[str]:
-        """LFNs of files of which FTS3 had to try a copy again."""
+        """LFNs of files that were held up, because FTS3 had to try them or another file of their job again."""
         connection = sqlite3.connect(f"file:{self._standin}?mode=ro", uri=True, timeout=10)
         try:
-            sql = "SELECT source FROM attempts WHERE state = 'RETRY' AND source LIKE ?"
+            sql = (
+                "SELECT DISTINCT source FROM files WHERE source LIKE ?"
+                " AND job_id IN (SELECT job_id FROM attempts WHERE state = 'RETRY')"
+            )
             return {
                 f"{self._directory}/{url.rpartition('/')[2]}" for (url,) in connection.execute(sql, (f"%{self._directory}/%",))
             }
