@@ -82,7 +82,7 @@ def test_the_last_file_of_a_closed_block_does_not_wait_behind_the_next_block(tes
         time.sleep(_CACHED_SECONDS)
         # ten places on the link, each for three seconds: a queue of half a minute
         rules.add("delay", destination=queue.host, delay_seconds=3)
-        many = send(testbed, new, 100)
+        many = send(testbed, new, 70)
         waitUntil("the next block queues", lambda: queue.submitted(many) == len(many), 120)
         (last,) = send(testbed, old, 1)
         waitUntil("the last file is there", lambda: bool(queue.finished([last])), 120)
@@ -96,5 +96,5 @@ def test_the_last_file_of_a_closed_block_does_not_wait_behind_the_next_block(tes
     finally:
         rules.clear()
     waitUntil(
-        "both blocks are complete", lambda: isComplete(testbed, "Raw", old, 2) and isComplete(testbed, "Raw", new, 100), 180
+        "both blocks are complete", lambda: isComplete(testbed, "Raw", old, 2) and isComplete(testbed, "Raw", new, 70), 180
     )
