@@ -84,9 +84,8 @@ def test_flush_sends_the_tail():
 @pytest.mark.parametrize(("option", "other"), [("MaxWaitSeconds", "SettleSeconds"), ("SettleSeconds", "MaxWaitSeconds")])
 @pytest.mark.parametrize("waitSeconds", [10, 1000])
 def test_the_wait_is_that_of_the_type_unless_the_transformation_has_its_own(configuration, option, other, waitSeconds):
-    configuration(
-        f"Operations\n{{\nDefaults\n{{\nRawData\n{{\nTypes\n{{\nRaw\n{{\n{option} = {waitSeconds}\n{other} = 1000\n}}\n}}\n}}\n}}\n}}\n"
-    )
+    options = f"{option} = {waitSeconds}\n{other} = 1000\n"
+    configuration(f"Operations\n{{\nDefaults\n{{\nRawData\n{{\nTypes\n{{\nRaw\n{{\n{options}}}\n}}\n}}\n}}\n}}\n")
     assert bool(run(atSource(1), {"/f0": 100}, DataType="Raw")) == (waitSeconds == 10)
     assert run(atSource(1), {"/f0": 100}, DataType="Raw", **{option: "50"})
 
