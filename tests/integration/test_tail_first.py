@@ -95,6 +95,4 @@ def test_the_last_file_of_a_closed_block_does_not_wait_behind_the_next_block(tes
         rules.remove(hangs)
     finally:
         rules.clear()
-    waitUntil(
-        "both blocks are complete", lambda: isComplete(testbed, "Raw", old, 2) and isComplete(testbed, "Raw", new, 70), 180
-    )
+    waitUntil("both blocks are complete", lambda: isComplete(testbed, "Raw", old, 2) and isComplete(testbed, "Raw", new, 70), 180)
