@@ -37,6 +37,9 @@ class FTS3Agent(PromptPasses, diracModule.FTS3Agent):
       group without ``VOMSRole``. The rest of DIRAC asks for a plain proxy then.
     """
 
+    # a pass meets only what is due: its CPU is work, and there is no reason to put it off
+    restPerCPUSecond = 0.0
+
     def initialize(self) -> dict[str, Any]:
         """Replace the proxy manager client and the database, otherwise initialize as DIRAC does."""
         usePromptTransport()

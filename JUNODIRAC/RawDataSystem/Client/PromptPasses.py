@@ -12,8 +12,6 @@ from typing import Any
 
 DEFAULT_PASS_SECONDS = 2
 _LOOK_SECONDS = 0.5
-# an agent that looks for work uses a quarter of a core for it at most; where a pass needs seconds, that leaves one to a cycle
-_REST_PER_CPU_SECOND = 3
 
 
 class PromptPasses:
@@ -21,8 +19,12 @@ class PromptPasses:
 
     Options: ``PassSeconds``, the time between the starts of two passes (0: one pass a cycle, as in DIRAC), and DIRAC's
     ``PollingTime``, which is the length of a cycle then. A pass that takes longer is followed by the next one at once, but one
-    that used much CPU by a rest of three times as much: where there is much to look through, it is DIRAC's rhythm again.
+    that used much CPU by a rest of ``restPerCPUSecond`` times as much: where there is much to look through, it is DIRAC's rhythm
+    again.
     """
+
+    # an agent that looks for work uses a quarter of a core for it at most; where a pass needs seconds, that leaves one to a cycle
+    restPerCPUSecond = 3.0
 
     def execute(self) -> dict[str, Any]:
         """Passes until the cycle's time is over, one of them fails, or the agent is asked to stop."""
@@ -34,7 +36,7 @@ class PromptPasses:
         while True:
             cpuBefore = self._cpuSeconds()
             result = self.onePass(isFirst=passStarted == started)
-            restSeconds = _REST_PER_CPU_SECOND * (self._cpuSeconds() - cpuBefore)
+            restSeconds = self.restPerCPUSecond * (self._cpuSeconds() - cpuBefore)
             nextTime = max(passStarted + passSeconds, self._now() + restSeconds)
             if not result["OK"] or passSeconds <= 0 or nextTime >= endTime or not self._restsUntil(nextTime):
                 return result

@@ -30,6 +30,9 @@ class RequestExecutingAgent(PromptPasses, diracModule.RequestExecutingAgent):
     find and to set.
     """
 
+    # a pass takes requests that wait to be executed: its CPU is work
+    restPerCPUSecond = 0.0
+
     def initialize(self) -> dict[str, Any]:
         """Set what the pool of workers reads, and what they inherit, before DIRAC makes it."""
         usePromptTransport()

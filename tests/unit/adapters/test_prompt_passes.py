@@ -3,7 +3,9 @@
 import pytest
 from DIRAC import S_ERROR, S_OK
 
+from JUNODIRAC.DataManagementSystem.Agent.FTS3Agent import FTS3Agent
 from JUNODIRAC.RawDataSystem.Client.PromptPasses import PromptPasses
+from JUNODIRAC.RequestManagementSystem.Agent.RequestExecutingAgent import RequestExecutingAgent
 
 
 class Stock:
@@ -68,6 +70,15 @@ def test_passes_use_a_quarter_of_a_core_at_most(cpuSeconds, begun):
     agent = Agent(workSeconds=cpuSeconds, cpuSeconds=cpuSeconds)
     agent.execute()
     assert agent.begun == begun
+
+
+def test_an_agent_whose_passes_meet_only_what_is_due_takes_no_rest():
+    agent = Agent(workSeconds=2, cpuSeconds=2)
+    agent.restPerCPUSecond = 0
+    agent.execute()
+    assert agent.begun == [0, 2, 4, 6, 8]
+    for each in (FTS3Agent, RequestExecutingAgent):
+        assert each.restPerCPUSecond == 0
 
 
 def test_a_pass_longer_than_the_cycle_is_the_only_one():
