@@ -158,6 +158,27 @@ def test_a_block_that_is_done_is_due_when_neither_its_end_nor_a_clear_look_is_re
     assert due(16) == [blockID]
 
 
+def test_a_block_that_is_done_is_due_where_a_replica_was_found_wrong_until_a_clear_look(ledger, makeBlock):
+    blockID, files = makeBlock()
+    setState(ledger, blockID, "Done", DoneTime=NOW)
+    fileID = ledger.declaredCopies([files[0].lfn])[files[0].lfn].fileID
+
+    def due():
+        return [(site.se, site.state) for site in ledger.doneSitesWithBadReplicas() if site.blockID == blockID]
+
+    try:
+        ledger.doubtReplicas(SE, {files[0].lfn: "CheckSum error"})
+        assert due() == []  # nobody knows yet
+        ledger.markBad(SE, {fileID: "adler32 1, declared is 2"})
+        assert due() == [(SE, "Done")]
+        ledger.recordValidation(validation(blockID, 10**7, verdict=Verdict.INCOMPLETE, look=Look.AGAIN))
+        assert due() == [(SE, "Done")]
+        ledger.recordValidation(validation(blockID, 10**7, look=Look.AGAIN))
+        assert due() == []
+    finally:
+        ledger.execute("DELETE FROM BadReplicas WHERE FileID = %s", (fileID,))
+
+
 def test_a_report_has_every_file_that_is_not_registered_with_its_reason(ledger, typeName, makeBlock):
     blockID, files = makeBlock()
     refused, waiting, plain = makeFile(typeName, 21), makeFile(typeName, 22), makeFile(typeName, 23)

@@ -103,8 +103,10 @@ class BlockValidationAgent(AgentModule):
                 due[site.se].append(DueLook(site, look))
         for looks in due.values():
             looks.sort(key=lambda each: each.look is not Look.FIRST)
-        for site in self._dueAgain(ledger, now):
-            due[site.se].append(DueLook(site, Look.AGAIN))
+        again = {site.key: site for site in (*ledger.doneSitesWithBadReplicas(), *self._dueAgain(ledger, now))}
+        for site in again.values():
+            if site.typeName in self._policies:
+                due[site.se].append(DueLook(site, Look.AGAIN))
         return due
 
     def _dueAgain(self, ledger: RawDataDB, now: datetime) -> list[SiteToLookAt]:

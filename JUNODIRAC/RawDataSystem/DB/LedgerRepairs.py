@@ -22,8 +22,6 @@ _PAUSE_COLUMNS = (
     " COALESCE(b.Type, ''), p.EndedTime, p.EndedBy"
 )
 _MAX_SITUATION_CHARS = 255
-# what their Detail begins with as long as nobody has asked for them
-_DOUBT = "in doubt: "
 _MAX_DOUBTS = 200
 _MAX_BAD_REPLICAS = 100_000
 
@@ -161,7 +159,7 @@ class LedgerRepairs(LedgerDirectories):
         :returns: how many of the files are registered
         """
         now, declared = datetime.now(UTC), self.declaredCopies(list(failures))
-        values = [(each.fileID, se, now, rows.text(f"{_DOUBT}{failures[lfn]}")) for lfn, each in declared.items()]
+        values = [(each.fileID, se, now, rows.text(f"{rows.IN_DOUBT}{failures[lfn]}")) for lfn, each in declared.items()]
         kept = [f"{column} = IF(EndedTime IS NULL, {column}, VALUES({column}))" for column in ("Time", "Detail")]
         if values:
             columns = ("FileID", "SE", "Time", "Detail")
@@ -176,7 +174,7 @@ class LedgerRepairs(LedgerDirectories):
             " WHERE r.EndedTime IS NULL AND r.Detail LIKE %s ORDER BY r.Time LIMIT %s"
         )
         found: dict[str, dict[str, DeclaredCopy]] = defaultdict(dict)
-        for se, directory, name, fileID, sizeBytes, checksum in self.select(sql, (f"{_DOUBT}%", _MAX_DOUBTS)):
+        for se, directory, name, fileID, sizeBytes, checksum in self.select(sql, (f"{rows.IN_DOUBT}%", _MAX_DOUBTS)):
             found[se][f"{directory}/{name}"] = DeclaredCopy(fileID, int(sizeBytes or 0), checksum)
         return dict(found)
 

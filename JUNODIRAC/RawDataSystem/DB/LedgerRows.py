@@ -25,6 +25,8 @@ PAYLOAD_BYTES_PER_STATEMENT = 4 * 1024 * 1024
 
 MAX_NAME_CHARS = 255
 MAX_BLOCK_CHARS = 128
+#: what the Detail of a bad replica begins with as long as nobody has asked for it
+IN_DOUBT = "in doubt: "
 _MAX_TEXT_CHARS = 16_000
 _MAX_NUMBER = 2**63 - 1
 

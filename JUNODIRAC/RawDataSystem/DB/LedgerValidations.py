@@ -66,6 +66,22 @@ class LedgerValidations(LedgerBlockFiles):
         args = (BlockState.DONE.value, typeName, before, before, Verdict.INCOMPLETE.value, _MAX_DONE)
         return [_siteOf(row) for row in self.select(sql, args)]
 
+    def doneSitesWithBadReplicas(self) -> list[SiteToLookAt]:
+        """Blocks that are Done at a site where a replica was found wrong when something was copied from it, and that were not
+        looked at since with a clear answer."""
+        sql = (
+            "SELECT DISTINCT t.BlockID, b.Type, b.Block, t.SE, t.State, t.ReplicatedTime, t.ValidatedTime, t.DoneTime"
+            " FROM BadReplicas r JOIN Files f ON f.FileID = r.FileID JOIN Directories d ON d.DirectoryID = f.DirectoryID"
+            " LEFT JOIN LateFiles l ON l.FileID = f.FileID"
+            " JOIN BlockTransfers t ON t.BlockID = COALESCE(l.BlockID, d.BlockID) AND t.SE = r.SE"
+            " JOIN Blocks b ON b.BlockID = t.BlockID"
+            " WHERE r.EndedTime IS NULL AND r.Detail NOT LIKE %s AND t.State = %s AND NOT EXISTS (SELECT 1 FROM Validations v"
+            " WHERE v.BlockID = t.BlockID AND v.SE = t.SE AND v.StartedTime >= r.Time AND v.Verdict <> %s)"
+            " ORDER BY t.BlockID, t.SE LIMIT %s"
+        )
+        args = (f"{rows.IN_DOUBT}%", BlockState.DONE.value, Verdict.INCOMPLETE.value, _MAX_DONE)
+        return [_siteOf(row) for row in self.select(sql, args)]
+
     def recordValidation(self, found: Validation) -> int:
         """Keep a comparison.
 

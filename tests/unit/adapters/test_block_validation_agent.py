@@ -40,7 +40,7 @@ class World:
     def __init__(self):
         self.sites, self.done, self.newest, self.book = [], [], {}, []
         self.down, self.hanging, self.hang = set(), set(), threading.Event()
-        self.doneScans = 0
+        self.doneScans, self.suspected = 0, []
 
     def __call__(self, parentLogger):
         return self
@@ -51,6 +51,9 @@ class World:
     def doneSitesToValidate(self, typeName, before):
         self.doneScans += 1
         return list(self.done)
+
+    def doneSitesWithBadReplicas(self):
+        return list(self.suspected)
 
     def newestValidations(self, blockIDs, conclusiveOnly):
         return self.newest
@@ -176,3 +179,10 @@ def test_a_ledger_that_is_away_fails_the_cycle_and_not_the_agent(agent, world, m
     world.sites = [site(1, "A")]
     cycle(agent)
     assert len(world.book) == 1
+
+
+def test_a_block_that_is_done_is_looked_at_where_a_replica_was_found_wrong(agent, world):
+    world.suspected = [site(1, "DEST", BlockState.DONE), site(2, "DEST", BlockState.DONE, "Forgotten")]
+    world.done = [site(1, "DEST", BlockState.DONE)]
+    assert agent.execute()["OK"]
+    assert [(each.blockID, each.se, each.look) for each in world.book] == [(1, "DEST", Look.AGAIN)]
