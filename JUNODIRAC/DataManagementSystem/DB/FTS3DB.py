@@ -52,7 +52,7 @@ class FTS3DB(diracModule.FTS3DB):
 
     def getNonFinishedOperations(self, limit: int = 20, operationAssignmentTag: str | None = "Assigned") -> dict[str, Any]:
         """Operations that are new, of which a job has ended, or that were not treated for ``treatDelay``; those with the highest
-        priority first. Otherwise as DIRAC's, which also says what the tag is for."""
+        priority first, and among them those of which a job has ended. Otherwise as DIRAC's, which also says what the tag is for."""
         session = self.dbSession(expire_on_commit=False)
         try:
             found = session.execute(self._dueOperations(limit, bool(operationAssignmentTag))).all()
@@ -92,7 +92,8 @@ class FTS3DB(diracModule.FTS3DB):
             .where(FTS3Operation.assignment.is_(None))
             .where(FTS3Operation.operationID.not_in(isTaken))
             .where(or_(isNew, hasEndedJob, _secondsBetween(FTS3Operation.lastUpdate, _now()) >= self.due.treatDelay))
-            .order_by(func.coalesce(FTS3Operation.priority, 0).desc(), FTS3Operation.lastUpdate.asc())
+            # what was begun is finished first: else no replica would be registered before the last of a backlog was submitted
+            .order_by(func.coalesce(FTS3Operation.priority, 0).desc(), hasEndedJob.desc(), FTS3Operation.lastUpdate.asc())
             .limit(limit)
         )
         return query.with_for_update() if forUpdate else query

@@ -102,6 +102,12 @@ def test_the_highest_priority_goes_first_then_what_was_treated_longest_ago(datab
     assert dueOperations(database, limit=2) == [tail, older]
 
 
+def test_what_was_begun_is_finished_before_something_new_is_begun(database):
+    waiting = [operation(database, 60, ago) for ago in (50, 40)]
+    ended = operation(database, 60, 5, jobs=[("Finished", 5, 3)])
+    assert dueOperations(database) == [ended, *waiting]
+
+
 def test_an_operation_is_given_to_one_agent_only(database):
     number = operation(database, 1, 1)
     first = database.getNonFinishedOperations(limit=5, operationAssignmentTag="host")
