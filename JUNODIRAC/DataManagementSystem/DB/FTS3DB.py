@@ -51,8 +51,9 @@ class FTS3DB(diracModule.FTS3DB):
     due = DueTimes()
 
     def getNonFinishedOperations(self, limit: int = 20, operationAssignmentTag: str | None = "Assigned") -> dict[str, Any]:
-        """Operations that are new, of which a job has ended, or that were not treated for ``treatDelay``; those with the highest
-        priority first, and among them those of which a job has ended. Otherwise as DIRAC's, which also says what the tag is for."""
+        """Operations that are new, of which a job has ended, or that were not treated for ``treatDelay``. Those with the highest
+        priority come first, among them those of which a job has ended. Otherwise as DIRAC's, which also says what the tag is for.
+        """
         session = self.dbSession(expire_on_commit=False)
         try:
             found = session.execute(self._dueOperations(limit, bool(operationAssignmentTag))).all()
