@@ -152,8 +152,10 @@ def _ftsLink(facts: SiteFacts, transfer: TransferFacts, now: datetime) -> Link:
         return agentsTurn(stage, "NoJob", text, transfer.ftsTime, ids, "DataManagement", "FTS3Agent", now)
     text = f"{status} in {job or 'a job'}, attempt {transfer.ftsAttempts}"
     if transfer.ftsTime and now - transfer.ftsTime > _FTS_PATIENCE:
-        action = Remedies.retransfer(facts.block, facts.typeName, facts.se, "the job of FTS3 hangs", Role.FTS)
-        return Link(stage, LinkState.BROKEN, "JobHangs", f"{text}; that is very long", transfer.ftsTime, ids, action)
+        # those that failed only would leave out what is under way
+        action = Remedies.retransferNamed(facts.block, facts.typeName, facts.se, "the job of FTS3 hangs", Role.FTS)
+        words = f"{text}; that is very long; cancel the job, or write the file into names.txt and have it copied once more"
+        return Link(stage, LinkState.BROKEN, "JobHangs", words, transfer.ftsTime, ids, action)
     if transfer.ftsError and transfer.ftsAttempts > 1:
         return triedAgainLink(facts, stage, text, transfer.ftsError, transfer.ftsTime, ids, now)
     return Link(stage, LinkState.WAITS, "Copying", text, transfer.ftsTime, ids)

@@ -89,6 +89,11 @@ def retransfer(block: str, typeName: str, se: str, reason: str, role: Role = Rol
     return Action(role, blockVerb("retransfer", block, typeName, se, "--only-failed", reason), party)
 
 
+def retransferNamed(block: str, typeName: str, se: str, reason: str, role: Role) -> Action:
+    """Copy named files once more, also those that are being copied: their requests are cancelled first."""
+    return Action(role, blockVerb("retransfer", block, typeName, se, "--files names.txt", reason))
+
+
 def validate(block: str, typeName: str, se: str) -> Action:
     """Compare ledger, catalogue and storage; the repair then takes care of the files that differ."""
     return Action(Role.DATA_MANAGER, blockVerb("validate", block, typeName, se, reason="a copy is not as it should be"))
