@@ -133,3 +133,5 @@ def test_a_number_that_a_person_declared_takes_the_place_of_the_announced_one(le
     ledger.setExpected(blockID, 6, "prod", datetime.now(UTC))
     assert read(ledger, blockID).expectedFiles == 6
     assert ledger.recordExpected(typeName, "20230302", 5, ("t", 0, 2)).fileCount == 6
+    # the same message again is no contradiction
+    assert ledger.recordExpected(typeName, "20230302", 5, ("t", 0, 1)).position == ("t", 0, 1)

@@ -119,9 +119,14 @@ class LedgerBlockLife(LedgerConnection):
     def setExpected(self, blockID: int, fileCount: int, by: str, now: datetime) -> None:
         """Write down how many files a block shall have, whatever was declared before.
 
+        The message that declared it keeps its place beside the number: it is no contradiction when it is read again.
+
         :param by: the user who says so
         """
-        sql = "UPDATE Blocks SET ExpectedFiles = %s, ExpectedTime = %s, ExpectedBy = %s WHERE BlockID = %s"
+        sql = (
+            "UPDATE Blocks SET ExpectedFiles = %s, ExpectedTime = %s, ExpectedBy = IF(ExpectedBy = '', %s, ExpectedBy)"
+            " WHERE BlockID = %s"
+        )
         self.execute(sql, (fileCount, now, rows.text(by, _MAX_ACTOR_CHARS), blockID))
 
     def readLivingBlocks(self, alsoBlockIDs: Collection[int] = ()) -> list[LivingBlock]:
