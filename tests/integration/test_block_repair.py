@@ -172,7 +172,7 @@ def test_named_files_are_copied_once_more_and_no_others(testbed, day, files, sta
     started = time.time()
     done = typed(testbed, "retransfer", day, "--type", "Raw", "--site", CNAF, f"--files={names}")
     assert done["Files"] == {CNAF: 1}
-    waitUntil("copied", lambda: standin.attempts(files[3], CNAF) == before[3] + 1 and isThere(database, files[3], CNAF), 90)
+    waitUntil("copied", lambda: standin.attempts(files[3], CNAF) > before[3] and isThere(database, files[3], CNAF), 90)
     assert [standin.attempts(file, CNAF) for file in files[:3]] == before[:3]
     assert pathOf(testbed, CNAF, files[3]).stat().st_mtime >= started - 1
 
