@@ -370,6 +370,16 @@ def demoBlocks(command, day: str) -> list[dict]:
     return [block for block in blocks if block["Block"] == day]
 
 
+def kept(blocks: list[dict]) -> list[dict]:
+    """What does not go on by itself, as rates and transformations that are archived do."""
+    names = ("Block", "Type", "Directory", "State", "Files", "Bytes", "Catalogued", "CataloguedBytes")
+    sites = ("SE", "TransformationID", "State", "Files", "Done", "DoneBytes")
+    return [
+        {**{name: block[name] for name in names}, "Sites": [{name: site[name] for name in sites} for site in block["Sites"]]}
+        for block in blocks
+    ]
+
+
 def test_down_leaves_nothing_and_up_brings_everything_back_with_the_data_that_were_there(testbed, command, demo, allUp):
     settings = testbed.settings
     day = demo.output.split("of the RAW blocks ")[1][:8]
@@ -392,4 +402,4 @@ def test_down_leaves_nothing_and_up_brings_everything_back_with_the_data_that_we
         up = command("up", timeoutSeconds=300)
     assert up.returncode == 0, up.output
     assert isUp(command)
-    assert demoBlocks(command, day) == before
+    assert kept(demoBlocks(command, day)) == kept(before)
