@@ -375,7 +375,7 @@ def kept(blocks: list[dict]) -> list[dict]:
     names = ("Block", "Type", "Directory", "State", "Files", "Bytes", "Catalogued", "CataloguedBytes")
     sites = ("SE", "TransformationID", "State", "Files", "Done", "DoneBytes")
     return [
-        {**{name: block[name] for name in names}, "Sites": [{name: site[name] for name in sites} for site in block["Sites"]]}
+        {**{name: block[name] for name in names}, "Sites": [{name: site.get(name) for name in sites} for site in block["Sites"]]}
         for block in blocks
     ]
 
