@@ -15,6 +15,14 @@ SOURCE_DIR = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SOURCE_DIR / "tests/testbed"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folder says what a test needs: one whose module forgot its mark is no less a unit test for ``-m unit``."""
+    for item in items:
+        kind = item.path.relative_to(SOURCE_DIR / "tests").parts[0]
+        if kind in ("unit", "integration", "system"):
+            item.add_marker(kind)
+
+
 @pytest.fixture(scope="session")
 def testbed() -> Iterator[object]:
     """The running testbed, with this process's environment set for DIRAC as the production manager."""

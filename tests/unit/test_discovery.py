@@ -89,3 +89,10 @@ def test_each_command_answers_help(command, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert command in done.stdout or "Usage" in done.stdout
+
+
+def test_no_two_modules_of_tests_have_the_same_name():
+    """They are no packages: pytest would refuse to run all of them together, and run each folder alone without a word."""
+    tests = Path(__file__).parents[1]
+    names = [path.name for path in tests.rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
