@@ -18,7 +18,7 @@ pytestmark = pytest.mark.system
 @pytest.fixture(scope="module")
 def outcomes(testbed, request) -> Iterator[dict[str, Outcome]]:
     """What became of the cases of the selected tests; afterwards their blocks are taken out of the ledger."""
-    from conftest import forgetBlock
+    from junotestbed.forgetting import forgetBlock
     from junotestbed.observe import Database
 
     selected = {mark.args[0] for item in request.session.items for mark in item.iter_markers("fault")}

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -96,3 +97,9 @@ def test_no_two_modules_of_tests_have_the_same_name():
     tests = Path(__file__).parents[1]
     names = [path.name for path in tests.rglob("test_*.py")]
     assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_nothing_is_imported_from_conftest_of_which_there_are_several():
+    """Which of them the name means depends on what was collected before: shared helpers live in modules of their own."""
+    importing = re.compile(r"^\s*(from|import) conftest\b", re.MULTILINE)
+    assert [path.name for path in Path(__file__).parents[1].rglob("*.py") if importing.search(path.read_text())] == []
