@@ -371,3 +371,195 @@ CREATE TABLE IF NOT EXISTS `Alerts` (
   KEY `Problem` (`Problem`, `EndedTime`),
   KEY `EndedTime` (`EndedTime`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Chains: steps (process, merge, replicate) that run on blocks. A row is one start of a description, which is one production of
+-- DIRAC, named <Name>-<Version>-v<OutputVersion>. OutputVersion counts the times that the same blocks went through the same version.
+-- Description: the YAML text as it was when the chain was started. Scope is JSON: Type, Blocks (names), EachNewBlock (bool),
+-- Dataset (name). State: Starting, Active, Stopped (by a person), Ended.
+CREATE TABLE IF NOT EXISTS `Chains` (
+  `ChainID` INT UNSIGNED NOT NULL AUTO_INCREMENT,
+  `Production` VARCHAR(190) NOT NULL,
+  `Name` VARCHAR(64) NOT NULL,
+  `Version` VARCHAR(64) NOT NULL,
+  `OutputVersion` INT UNSIGNED NOT NULL,
+  `State` VARCHAR(16) NOT NULL,
+  `ProductionID` INT UNSIGNED DEFAULT NULL,
+  `Type` VARCHAR(64) NOT NULL,
+  `Description` MEDIUMTEXT NOT NULL,
+  `Scope` MEDIUMTEXT NOT NULL,
+  `CreatedTime` DATETIME(3) NOT NULL,
+  `CreatedBy` VARCHAR(128) NOT NULL,
+  `StateTime` DATETIME(3) NOT NULL,
+  `StateBy` VARCHAR(128) NOT NULL,
+  PRIMARY KEY (`ChainID`),
+  UNIQUE KEY `Production` (`Production`),
+  KEY `State` (`State`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- The transformations of a chain: one for each step, for a step of kind replicate one for each destination (SE, else empty).
+-- Held: why a gate of the whole step keeps it back (the transformation is Stopped then), empty if none does.
+CREATE TABLE IF NOT EXISTS `ChainSteps` (
+  `ChainID` INT UNSIGNED NOT NULL,
+  `StepNumber` SMALLINT UNSIGNED NOT NULL,
+  `SE` VARCHAR(128) NOT NULL DEFAULT '',
+  `Step` VARCHAR(64) NOT NULL,
+  `Kind` VARCHAR(16) NOT NULL,
+  `TransformationID` INT UNSIGNED NOT NULL,
+  `Held` TEXT DEFAULT NULL,
+  `HeldTime` DATETIME(3) DEFAULT NULL,
+  PRIMARY KEY (`ChainID`, `StepNumber`, `SE`),
+  UNIQUE KEY `TransformationID` (`TransformationID`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- The blocks that a chain runs on. State: Waiting (at a gate, for files, or open), Running, Done (each step ended and its audit is
+-- exact), Problem (a person has to act). Waits: what keeps files of the block back, in words. The counts are of the last look.
+CREATE TABLE IF NOT EXISTS `ChainBlocks` (
+  `ChainID` INT UNSIGNED NOT NULL,
+  `BlockID` INT UNSIGNED NOT NULL,
+  `State` VARCHAR(16) NOT NULL,
+  `StateTime` DATETIME(3) NOT NULL,
+  `AddedTime` DATETIME(3) NOT NULL,
+  `AddedBy` VARCHAR(128) NOT NULL,
+  `EndedSteps` SMALLINT UNSIGNED NOT NULL DEFAULT 0,
+  `Waits` TEXT DEFAULT NULL,
+  `Problem` TEXT DEFAULT NULL,
+  `WantedFiles` INT UNSIGNED NOT NULL DEFAULT 0,
+  `AttachedFiles` INT UNSIGNED NOT NULL DEFAULT 0,
+  `CountedTime` DATETIME(3) DEFAULT NULL,
+  PRIMARY KEY (`ChainID`, `BlockID`),
+  KEY `BlockID` (`BlockID`),
+  KEY `State` (`State`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- The files of the ledger that were given to the first step of a chain (each step whose input is a Type of the ledger).
+CREATE TABLE IF NOT EXISTS `ChainInputs` (
+  `ChainID` INT UNSIGNED NOT NULL,
+  `StepNumber` SMALLINT UNSIGNED NOT NULL,
+  `FileID` BIGINT UNSIGNED NOT NULL,
+  `BlockID` INT UNSIGNED NOT NULL,
+  `AttachedTime` DATETIME(3) NOT NULL,
+  PRIMARY KEY (`ChainID`, `StepNumber`, `FileID`),
+  KEY `Block` (`ChainID`, `BlockID`),
+  KEY `FileID` (`FileID`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Each execution of a task by a job, a job that is run again included. State: Running, Committed (its output counts), Failed,
+-- Refused (others had done its inputs), Dead (declared so by the recovery: it may not commit any more). OutputLFN and OutputSEs
+-- (JSON list): what it may have written, noted before. CleanedTime: when what it left behind was looked for last.
+CREATE TABLE IF NOT EXISTS `Attempts` (
+  `AttemptID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  `ChainID` INT UNSIGNED NOT NULL,
+  `StepNumber` SMALLINT UNSIGNED NOT NULL,
+  `TransformationID` INT UNSIGNED NOT NULL,
+  `TaskID` INT UNSIGNED NOT NULL,
+  `JobID` BIGINT UNSIGNED NOT NULL,
+  `Site` VARCHAR(128) NOT NULL,
+  `Host` VARCHAR(128) NOT NULL,
+  `State` VARCHAR(16) NOT NULL,
+  `StartedTime` DATETIME(3) NOT NULL,
+  `LastTime` DATETIME(3) NOT NULL,
+  `EndedTime` DATETIME(3) DEFAULT NULL,
+  `OutputLFN` VARCHAR(255) NOT NULL DEFAULT '',
+  `OutputSEs` TEXT NOT NULL,
+  `ExitCode` SMALLINT UNSIGNED NOT NULL DEFAULT 0,
+  `Error` VARCHAR(64) NOT NULL DEFAULT '',
+  `Detail` TEXT NOT NULL,
+  `CleanedTime` DATETIME(3) DEFAULT NULL,
+  PRIMARY KEY (`AttemptID`),
+  KEY `Task` (`TransformationID`, `TaskID`),
+  KEY `State` (`State`, `CleanedTime`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- The outputs of chains that count, one row for each file that a job committed. Its LFN is Directory/FileName.
+-- State: Committed (uploaded), Registered (in the catalogue, with ancestors, and given to the next steps), Retired (merged, and
+-- removed by the chain's policy). Stream: StreamType.StreamName. The runs and sequences are those of the first and last input.
+CREATE TABLE IF NOT EXISTS `Products` (
+  `ProductID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  `ChainID` INT UNSIGNED NOT NULL,
+  `StepNumber` SMALLINT UNSIGNED NOT NULL,
+  `BlockID` INT UNSIGNED NOT NULL,
+  `AttemptID` BIGINT UNSIGNED NOT NULL,
+  `LFN` VARCHAR(255) NOT NULL,
+  `GUID` CHAR(36) NOT NULL,
+  `SE` VARCHAR(128) NOT NULL,
+  `SizeBytes` BIGINT UNSIGNED NOT NULL,
+  `Checksum` VARCHAR(64) NOT NULL,
+  `Events` BIGINT UNSIGNED NOT NULL,
+  `Stream` VARCHAR(260) NOT NULL,
+  `FirstRun` BIGINT UNSIGNED NOT NULL,
+  `LastRun` BIGINT UNSIGNED NOT NULL,
+  `FirstSequence` BIGINT UNSIGNED NOT NULL,
+  `LastSequence` BIGINT UNSIGNED NOT NULL,
+  `State` VARCHAR(16) NOT NULL,
+  `CommittedTime` DATETIME(3) NOT NULL,
+  `RegisteredTime` DATETIME(3) DEFAULT NULL,
+  `RetiredTime` DATETIME(3) DEFAULT NULL,
+  PRIMARY KEY (`ProductID`),
+  UNIQUE KEY `LFN` (`LFN`),
+  KEY `Block` (`ChainID`, `BlockID`, `StepNumber`),
+  KEY `State` (`State`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- What was made of what. ParentID is a FileID of Files where the step's input is a Type of the ledger, else a ProductID.
+-- The primary key is the promise: in each step an input is in exactly one output, for ever.
+-- Position: place of the parent in the output, from 0. Events: what was read of this parent.
+CREATE TABLE IF NOT EXISTS `Derivations` (
+  `ChainID` INT UNSIGNED NOT NULL,
+  `StepNumber` SMALLINT UNSIGNED NOT NULL,
+  `ParentID` BIGINT UNSIGNED NOT NULL,
+  `ProductID` BIGINT UNSIGNED NOT NULL,
+  `Position` INT UNSIGNED NOT NULL,
+  `Events` BIGINT UNSIGNED NOT NULL,
+  PRIMARY KEY (`ChainID`, `StepNumber`, `ParentID`),
+  KEY `ProductID` (`ProductID`, `Position`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Inputs of a step whose jobs failed, and copies of outputs that did (SE not empty). State: Recovering, GivenUp (a person has to
+-- act), Waived (by a person: the step goes on without it), Solved. ParentID as in Derivations.
+CREATE TABLE IF NOT EXISTS `Recoveries` (
+  `ChainID` INT UNSIGNED NOT NULL,
+  `StepNumber` SMALLINT UNSIGNED NOT NULL,
+  `SE` VARCHAR(128) NOT NULL DEFAULT '',
+  `ParentID` BIGINT UNSIGNED NOT NULL,
+  `BlockID` INT UNSIGNED NOT NULL,
+  `LFN` VARCHAR(255) NOT NULL,
+  `State` VARCHAR(16) NOT NULL,
+  `Attempts` INT UNSIGNED NOT NULL DEFAULT 0,
+  `Error` VARCHAR(64) NOT NULL DEFAULT '',
+  `Detail` TEXT NOT NULL,
+  `FirstTime` DATETIME(3) NOT NULL,
+  `LastTime` DATETIME(3) NOT NULL,
+  `NextTime` DATETIME(3) DEFAULT NULL,
+  PRIMARY KEY (`ChainID`, `StepNumber`, `SE`, `ParentID`),
+  KEY `State` (`State`, `NextTime`),
+  KEY `Block` (`ChainID`, `BlockID`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Each count of a block in a chain. Verdict: Exact, Off (something is lost, double or wrong), Unfinished (nothing is wrong, not all
+-- is done) or Unanswered (catalogue or storage did not tell). Steps is JSON: the counts of each step. Findings is JSON: by kind the
+-- names of the files, lists are cut, the counts are whole. Look: Step (a step ended), Asked (by a person).
+CREATE TABLE IF NOT EXISTS `Audits` (
+  `AuditID` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  `ChainID` INT UNSIGNED NOT NULL,
+  `BlockID` INT UNSIGNED NOT NULL,
+  `Look` VARCHAR(16) NOT NULL,
+  `Actor` VARCHAR(128) NOT NULL,
+  `StartedTime` DATETIME(3) NOT NULL,
+  `EndedTime` DATETIME(3) NOT NULL,
+  `Verdict` VARCHAR(16) NOT NULL,
+  `Steps` MEDIUMTEXT NOT NULL,
+  `Findings` MEDIUMTEXT NOT NULL,
+  PRIMARY KEY (`AuditID`),
+  KEY `ChainBlock` (`ChainID`, `BlockID`, `StartedTime`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- What people said of the runs: good, bad, or another word of theirs. The latest counts, the journal has the others.
+CREATE TABLE IF NOT EXISTS `RunQuality` (
+  `RunNumber` BIGINT UNSIGNED NOT NULL,
+  `Quality` VARCHAR(32) NOT NULL,
+  `Time` DATETIME(3) NOT NULL,
+  `Actor` VARCHAR(128) NOT NULL,
+  `Reason` TEXT NOT NULL,
+  PRIMARY KEY (`RunNumber`),
+  KEY `Quality` (`Quality`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
