@@ -15,12 +15,33 @@ SOURCE_DIR = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SOURCE_DIR / "tests/testbed"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes share the tests (``pytest -n``), each has a testbed of its own, beside that of the first."""
+    number = int(getattr(config, "workerinput", {}).get("workerid", "gw0").removeprefix("gw"))
+    if number == 0:
+        return
+    from junotestbed.settings import DEFAULT_PORT_BASE, Settings
+
+    first = Settings.from_environment()
+    state = first.state / "beside" / str(number)
+    state.mkdir(parents=True, exist_ok=True)
+    if not (state / "tools").is_symlink():
+        (state / "tools").symlink_to(first.tools)
+    base = first.choices.port_base if first.exists else int(os.environ.get("JUNO_TESTBED_PORT_BASE") or DEFAULT_PORT_BASE)
+    os.environ |= {"JUNO_TESTBED_STATE": str(state), "JUNO_TESTBED_PORT_BASE": str(base + 1000 * number)}
+    os.environ.pop("JUNO_TESTBED_SUBNET", None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folder says what a test needs: one whose module forgot its mark is no less a unit test for ``-m unit``."""
+    """The folder says what a test needs: one whose module forgot its mark is no less a unit test for ``-m unit``.
+
+    Tests of one folder share a process, since they share a testbed and what modules before them left there.
+    """
     for item in items:
         kind = item.path.relative_to(SOURCE_DIR / "tests").parts[0]
         if kind in ("unit", "integration", "system"):
             item.add_marker(kind)
+            item.add_marker(pytest.mark.xdist_group(kind))
 
 
 @pytest.fixture(scope="session")

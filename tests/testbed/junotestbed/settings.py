@@ -13,6 +13,7 @@ from pathlib import Path
 SOURCE_DIR = Path(__file__).resolve().parents[3]
 VO = "juno"
 CS_NAME = "JUNO-Testbed"
+DEFAULT_PORT_BASE = 19000
 
 # offsets from the base port
 PORTS = {
@@ -132,7 +133,7 @@ class Settings:
             if netns is not None and netns != self.choices.netns:
                 raise TestbedError(f"{self.run} was made {'with' if self.choices.netns else 'without'} namespaces: 'wipe' first")
             return
-        base = _port_base(os.environ.get("JUNO_TESTBED_PORT_BASE") or "19000")
+        base = _port_base(os.environ.get("JUNO_TESTBED_PORT_BASE") or str(DEFAULT_PORT_BASE))
         choices = Choices(
             port_base=base,
             netns=os.geteuid() == 0 if netns is None else netns,
