@@ -38,6 +38,7 @@ def test_dirac_finds_our_systems():
         "TransformationSystem",
         "DataManagementSystem",
         "RequestManagementSystem",
+        "ProductionSystem",
     }
 
 
@@ -49,8 +50,10 @@ def test_dirac_finds_our_agents():
     }
 
 
-def test_dirac_finds_our_service_and_database():
-    assert ("RawDataSystem", "RawDataManagerHandler") in findServices("JUNODIRAC")
+def test_dirac_finds_our_services_and_database():
+    assert {("RawDataSystem", "RawDataManagerHandler"), ("ProductionSystem", "ChainManagerHandler")} <= set(
+        findServices("JUNODIRAC")
+    )
     assert ("RawDataSystem", "RawDataDB.sql") in findDatabases("JUNODIRAC")
 
 

@@ -92,7 +92,8 @@ def test_every_command_has_a_section_in_the_user_guide_and_stands_in_setup_cfg()
 
 @pytest.mark.parametrize("command", sorted(commands()))
 def test_every_switch_of_a_command_is_in_its_section(command):
-    source = (ROOT / f"JUNODIRAC/RawDataSystem/scripts/{command.replace('-', '_')}.py").read_text()
+    (path,) = (ROOT / "JUNODIRAC").glob(f"*System/scripts/{command.replace('-', '_')}.py")
+    source = path.read_text()
     switches = {f"--{name}" for name in re.findall(r'registerSwitch\(\s*"\w?",\s*"([\w-]+)', source)}
     text = page("user.rst").partition(dash_heading(command))[2]
     section = re.split(r"\n[^\n]+\n-{5,}\n", text)[0]
@@ -108,6 +109,12 @@ def test_every_option_of_the_raw_data_components_is_in_the_administrator_guide()
     assert unnamed(included, wanted) == []
     # those of the receiver are explained one by one, too
     assert unnamed(page("administrator.rst"), options_in(cfg["Agents"]["DataReceiverAgent"])) == []
+
+
+def test_every_option_of_the_components_of_chains_is_in_the_administrator_guide():
+    cfg = load(ROOT / "JUNODIRAC/ProductionSystem/ConfigTemplate.cfg")
+    assert {"ChainManager"} == set(cfg["Services"].listSections())
+    assert unnamed("\n".join(included_texts("administrator.rst")), options_in(cfg)) == []
 
 
 def test_every_marked_section_of_every_template_is_included():
@@ -165,8 +172,10 @@ def test_every_topic_is_in_the_administrator_guide():
     assert [topic for topic in sorted(topics) if f"``{topic}``" not in page("announcement.rst")] == []
 
 
-def test_every_method_of_the_service_is_in_the_authorisation_table_with_its_right():
-    source = "\n".join(path.read_text() for path in (ROOT / "JUNODIRAC/RawDataSystem/Service").glob("*.py"))
+@pytest.mark.parametrize("service", ["RawData/RawDataManager", "Production/ChainManager"])
+def test_every_method_of_the_service_is_in_the_authorisation_table_with_its_right(service):
+    folder = ROOT / f"JUNODIRAC/{service.partition('/')[0]}System/Service"
+    source = "\n".join(path.read_text() for path in folder.glob("*.py"))
     rights = dict(re.findall(r"^    auth_(\w+) = (\w+)$", source, re.MULTILINE))
     assert set(rights) == set(re.findall(r"def export_(\w+)", source))
     shown = {
@@ -174,8 +183,10 @@ def test_every_method_of_the_service_is_in_the_authorisation_table_with_its_righ
         "MANAGERS": "ProductionManagement",
         "AGENTS": "TrustedHost`` or ``ProductionManagement",
     }
+    table = page("administrator.rst").partition(f"* - Method of ``{service}``")[2].partition("\n\n")[0]
+    assert table
     for method, right in rights.items():
-        assert f"   * - ``{method}``\n     - ``{shown[right]}``\n" in page("administrator.rst")
+        assert f"   * - ``{method}``\n     - ``{shown[right]}``\n" in table
 
 
 def test_every_table_of_the_ledger_is_in_the_administrator_guide():

@@ -14,6 +14,7 @@ from DIRAC.Core.Security.Properties import SecurityProperty
 from DIRAC.Core.Utilities.ReturnValues import SErrorException, convertToReturnValue, returnValueOrRaise
 from DIRAC.Core.Utilities.Shifter import setupShifterProxyInEnv
 
+from JUNODIRAC.Core.Domain.ChainRecords import ChainRefused
 from JUNODIRAC.Core.Domain.QuarantineState import CannotClose
 from JUNODIRAC.Core.Domain.TypePolicy import TypePolicy
 from JUNODIRAC.Core.Logic.OpenBlock import BlockMismatch
@@ -48,6 +49,7 @@ EXPLAINED = (
     WrongDirectory,
     DatasetRefused,
     CannotChangeBlock,
+    ChainRefused,
 )
 
 

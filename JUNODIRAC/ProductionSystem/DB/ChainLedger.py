@@ -1,0 +1,15 @@
+"""The ledger of chains: tables of RawDataDB, and all that the ledger of raw data knows. Each concern has a module of its own."""
+
+from __future__ import annotations
+
+from JUNODIRAC.ProductionSystem.DB.ChainBook import ChainBook
+from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
+
+__all__ = ["ChainLedger"]
+
+
+class ChainLedger(
+    ChainBook,
+    RawDataDB,
+):
+    """What the service ChainManager and the agents of chains read and write."""
