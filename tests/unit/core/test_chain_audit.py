@@ -26,9 +26,10 @@ from JUNODIRAC.Core.Logic.Ports import StoredFile
 
 pytestmark = pytest.mark.unit
 
+streams = st.sampled_from(["Physics.a", "Physics.b", "Calib.x"])
 shapes = st.builds(
     Shape,
-    files=st.lists(st.tuples(st.sampled_from(["Physics.a", "Physics.b", "Calib.x"]), st.integers(1, 1000)), min_size=1, max_size=9).map(tuple),
+    files=st.lists(st.tuples(streams, st.integers(1, 1000)), min_size=1, max_size=9).map(tuple),
     processGroup=st.integers(1, 3),
     mergeGroup=st.integers(1, 4),
     isRetired=st.booleans(),
@@ -322,7 +323,7 @@ def test_a_file_that_a_job_may_be_writing_is_no_extra_file_until_its_attempt_is_
 
 
 def test_what_a_person_waived_is_told_and_is_no_fault():
-    block, one, name = givenUp(agreeing(), 1, 0)
+    block, _, name = givenUp(agreeing(), 1, 0)
     recoveries = {key: replace(each, state=WAIVED) for key, each in block.steps[1].recoveries.items()}
     waived = withStep(block, 1, recoveries=recoveries)
     assert name in {each.lfn for each in auditBlock(waived).findings if each.kind is Finding.WAIVED}
@@ -331,7 +332,7 @@ def test_what_a_person_waived_is_told_and_is_no_fault():
 
 def test_every_finding_has_one_weight():
     assert WRONG | UNFINISHED | REMARKS | {Finding.UNANSWERED} == set(Finding)
-    assert not (WRONG & UNFINISHED or WRONG & REMARKS or UNFINISHED & REMARKS)
+    assert len(WRONG) + len(UNFINISHED) + len(REMARKS) + 1 == len(Finding)
     assert verdictOf({}) is AuditVerdict.EXACT
     assert verdictOf({Finding.UNANSWERED: 1, Finding.NOT_PROCESSED: 1}) is AuditVerdict.UNANSWERED
     assert verdictOf({Finding.UNANSWERED: 1, Finding.EXTRA: 1}) is AuditVerdict.OFF
