@@ -95,6 +95,7 @@ class ChainStep:
     :param executable: a program of the PATH of the job, or a path (process, merge)
     :param arguments: added to what the contract of programs says, see docs/chains.rst
     :param cpuSeconds: of one job, all cores together, normalised as DIRAC does
+    :param memoryMB: of one job, in units of 10^6 bytes (process, merge)
     :param groupFiles: inputs of one task at most
     :param groupBytes: bytes of one task's inputs: at most for process, the target for merge; None: no limit
     :param maxWaitSeconds: after which a group goes out that is not full (process)
@@ -112,6 +113,7 @@ class ChainStep:
     arguments: tuple[str, ...] = ()
     cores: int = 1
     cpuSeconds: int = 86400
+    memoryMB: int = 4000
     groupFiles: int = 1
     groupBytes: int | None = None
     maxWaitSeconds: int = 60
