@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 
 try:
-    __version__ = version("JUNODIRAC")
-except PackageNotFoundError:  # a source tree that is not installed
+    __version__ = metadata.version("JUNODIRAC")
+except metadata.PackageNotFoundError:  # a source tree that is not installed
     __version__ = "0.0.0"
+
+# the name under which DIRAC's job wrapper looks for it, to send it with each job's parameters
+version = __version__
 
 
 def extension_metadata() -> dict:

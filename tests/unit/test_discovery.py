@@ -80,6 +80,12 @@ def test_no_folder_of_the_package_is_invisible():
     assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
+def test_dirac_gets_the_version_as_a_text_which_each_job_reports():
+    from DIRAC.Core.Utilities.Version import getCurrentVersion
+
+    assert getCurrentVersion() == {"OK": True, "Value": importlib.metadata.version("JUNODIRAC")}
+
+
 def test_there_are_commands():
     assert {"dirac-juno-block-status", "dirac-juno-file-history"} <= set(COMMANDS)
 
