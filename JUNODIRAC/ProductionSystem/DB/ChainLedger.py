@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from JUNODIRAC.ProductionSystem.DB.ChainAttempts import ChainAttempts
 from JUNODIRAC.ProductionSystem.DB.ChainBook import ChainBook
 from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
 
@@ -9,6 +10,7 @@ __all__ = ["ChainLedger"]
 
 
 class ChainLedger(
+    ChainAttempts,
     ChainBook,
     RawDataDB,
 ):
