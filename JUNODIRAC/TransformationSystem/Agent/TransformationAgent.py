@@ -18,19 +18,28 @@ from DIRAC.TransformationSystem.Client.TransformationFilesStatus import MISSING_
 from JUNODIRAC.RawDataSystem.Client.PromptPasses import PromptPasses
 from JUNODIRAC.RawDataSystem.Client.PromptTransport import usePromptTransport
 from JUNODIRAC.TransformationSystem.Client.FullCycles import FullCycles
+from JUNODIRAC.TransformationSystem.Client.TaskMaker import TaskMaker
 from JUNODIRAC.TransformationSystem.Client.WorkToDo import WorkToDo
 
 AGENT_NAME = "Transformation/TransformationAgent"
 
 
 class TransformationAgent(PromptPasses, FullCycles, DiracTransformationAgent):
-    """DIRAC's agent with passes every few seconds, in which only transformations with something to do are processed."""
+    """DIRAC's agent with passes every few seconds, in which only transformations with something to do are processed.
+
+    All tasks that a plugin plans for a transformation are made in a few calls.
+    """
 
     def initialize(self) -> dict[str, Any]:
         """Initialize as DIRAC does."""
         usePromptTransport()
         result: dict[str, Any] = super().initialize()
         return result
+
+    def _getClients(self) -> dict[str, Any]:
+        """DIRAC's, with one that makes tasks in bulk."""
+        clients: dict[str, Any] = super()._getClients()
+        return clients | {"TransformationClient": TaskMaker(clients["TransformationClient"])}
 
     def getTransformations(self) -> dict[str, Any]:
         """The transformations to process: of those that DIRAC would take the busy ones, and now and then all of them."""

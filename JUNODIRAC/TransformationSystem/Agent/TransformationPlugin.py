@@ -15,6 +15,7 @@ from DIRAC.TransformationSystem.Agent.TransformationPlugin import Transformation
 
 from JUNODIRAC.Core.Domain.GroupPlan import WaitingFile, planGroups
 from JUNODIRAC.RawDataSystem.Client.PauseBook import pauseBook
+from JUNODIRAC.TransformationSystem.Client.TaskMaker import TaskMaker
 
 DEFAULT_MAX_WAIT_SECONDS = 60
 DEFAULT_SETTLE_SECONDS = 3
@@ -22,6 +23,13 @@ DEFAULT_SETTLE_SECONDS = 3
 
 class TransformationPlugin(DiracPlugin):
     """DIRAC's plugins and BlockTransfer."""
+
+    def run(self) -> dict[str, Any]:
+        """Run the plugin; our TransformationAgent makes all of its tasks at once, see :class:`TaskMaker`."""
+        result: dict[str, Any] = super().run()
+        if result["OK"] and isinstance(self.util.transClient, TaskMaker):
+            self.util.transClient.makeTasks(int(self.params["TransformationID"]), result["Value"])
+        return result
 
     def _BlockTransfer(self) -> dict[str, Any]:
         """Groups of files for the one target of a block transfer.

@@ -1,18 +1,20 @@
-"""DIRAC's TransformationDB, which can attach many files to several transformations at once."""
+"""DIRAC's TransformationDB, which can attach many files to several transformations, and make many tasks, at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from DIRAC import S_OK
+from DIRAC import S_ERROR, S_OK
 from DIRAC.Core.Utilities.List import breakListIntoChunks
 from DIRAC.Core.Utilities.ReturnValues import convertToReturnValue, returnValueOrRaise
 from DIRAC.Core.Utilities.TimeUtilities import DiracTime
 from DIRAC.TransformationSystem.DB.TransformationDB import TransformationDB as DiracTransformationDB
 
 from JUNODIRAC.DataManagementSystem.DB.MultiRowInsert import MultiRowInsert
+from JUNODIRAC.TransformationSystem.DB.TaskBulks import NOT_AVAILABLE, TaskBulks
 
 MAX_LFN = 255  # characters of the column DataFiles.LFN
 _ROWS_PER_STATEMENT = 5000
@@ -21,8 +23,8 @@ _DEADLOCK_ATTEMPTS = 5
 _DEADLOCK_ERRORS = ("(1205,", "(1213,")
 
 
-class TransformationDB(MultiRowInsert, DiracTransformationDB):
-    """Adds :meth:`addFilesToTransformations`, joins the rows of DIRAC's own inserts, and gives tasks away sooner.
+class TransformationDB(TaskBulks, MultiRowInsert, DiracTransformationDB):
+    """Adds :meth:`addFilesToTransformations`, tasks in bulk, joins the rows of DIRAC's inserts, and gives tasks away sooner.
 
     All else is DIRAC's.
     """
@@ -63,6 +65,64 @@ class TransformationDB(MultiRowInsert, DiracTransformationDB):
         if not old["OK"]:
             return old
         return S_OK({taskID: task for taskID, task in result["Value"].items() if task["InputData"] or taskID in old["Value"]})
+
+    def getTransformationTasks(
+        self, condDict: dict[str, Any] | None = None, *args: Any, inputVector: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """As DIRAC's, which reads the list of files of each task by a query of its own."""
+        result: dict[str, Any] = super().getTransformationTasks(condDict, *args, **options)
+        if not result["OK"] or not inputVector:
+            return result
+        taskIDs: dict[int, list[int]] = defaultdict(list)
+        for task in result["Value"]:
+            taskIDs[task["TransformationID"]].append(task["TaskID"])
+        vectors: dict[tuple[int, int], str] = {}
+        for transformationID, numbers in taskIDs.items():
+            for chunk in breakListIntoChunks(numbers, _ROWS_PER_STATEMENT):
+                found = self.getTaskInputVector(transformationID, chunk)
+                if not found["OK"]:
+                    return dict(found)
+                vectors |= {(transformationID, taskID): vector for taskID, vector in found["Value"].items()}
+        for task in result["Value"]:
+            task["InputVector"] = vectors.get((task["TransformationID"], task["TaskID"]), "")
+        return result
+
+    @convertToReturnValue
+    def reserveTasksForSubmission(
+        self, transName: int | str, count: int, site: str, older: datetime
+    ) -> dict[int, dict[str, Any]]:
+        """Tasks of :meth:`getTasksForSubmission` that are the caller's to submit now, and nobody else's."""
+        transformationID = returnValueOrRaise(self._getTransformationID(transName))
+        tasks: dict[int, dict[str, Any]] = returnValueOrRaise(
+            self.getTasksForSubmission(transformationID, numTasks=count, site=site, statusList=["Created"], older=older)
+        )
+        return {taskID: tasks[taskID] for taskID in self.reserveTasks(transformationID, list(tasks))}
+
+    @convertToReturnValue
+    def addTasksForTransformation(self, transName: int | str, tasks: Sequence[tuple[Sequence[str], str]]) -> list[dict[str, Any]]:
+        """Make tasks, all those of a call in one transaction, see :meth:`TaskBulks.insertTasks`.
+
+        :param tasks: for each its LFNs and its storage element
+        :returns: for each what addTaskForTransformation would have answered: its number, or why it was not made
+        """
+        transformationID = returnValueOrRaise(self._getTransformationID(transName))
+        known = self._fileIDs(list(dict.fromkeys(lfn for lfns, _ in tasks for lfn in lfns)))
+        rows = [([known.get(lfn) for lfn in lfns], ";".join(lfns), se) for lfns, se in tasks]
+        numbers = self.insertTasks(transformationID, rows)
+        return [S_OK(number) if number else S_ERROR(NOT_AVAILABLE) for number in numbers]
+
+    def addTaskForTransformation(
+        self, transID: int | str, lfns: Sequence[str] | None = None, se: str = "Unknown", connection: Any = False
+    ) -> dict[str, Any]:
+        """As DIRAC's, which looks whether the files are free and then takes them, so that another maker can come in between."""
+        result: dict[str, Any] = self.addTasksForTransformation(transID, [(lfns or [], se)])
+        answer: dict[str, Any] = result["Value"][0] if result["OK"] else result
+        return answer
+
+    @convertToReturnValue
+    def setTasksSubmitted(self, transName: int | str, externalIDs: Mapping[int, str]) -> None:
+        """Tasks were submitted and got these jobs or requests."""
+        self.setExternalIDs(returnValueOrRaise(self._getTransformationID(transName)), "Submitted", externalIDs)
 
     @convertToReturnValue
     def addFilesToTransformations(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> dict[str, dict[str, str]]:
