@@ -73,7 +73,7 @@ def test_each_input_is_in_one_group_at_most_in_order_with_its_stream_at_a_site_t
 
 
 @given(inputs(), rules(), stands(), st.frozensets(st.integers(1, 2)))
-def test_what_does_not_go_waits_for_a_copy_or_in_one_young_group_that_has_room_in_an_open_block(waits, rule, sites, closed) -> None:
+def test_what_does_not_go_waits_for_a_copy_or_in_one_young_group_that_has_room(waits, rule, sites, closed) -> None:
     plan = planProcess(waits, rule, sites, closed)
     going = {each.lfn for _, group in plan.groups for each in group}
     homes = {**sites.homes, **plan.homes}
