@@ -22,7 +22,7 @@ CHAIN_KEYS = ("name", "version", "description", "steps")
 INPUT_KEYS = ("type", "streams", "runs", "quality")
 OUTPUT_KEYS = ("type", "directory", "name", "failover")
 GROUP_KEYS = ("files", "bytes")
-_JOB_KEYS = ("executable", "arguments", "cores", "cpu-time", "output", "sites")
+_JOB_KEYS = ("executable", "arguments", "cores", "cpu-time", "memory", "output", "sites")
 _ANY_KEYS = ("name", "kind", "input", "group", "priority", "gates")
 #: what each kind of step may have
 STEP_KEYS = {
@@ -40,9 +40,11 @@ DEFAULT_GROUP_FILES = {StepKind.PROCESS: 1, StepKind.MERGE: 1000, StepKind.REPLI
 _SIZE_ALONE_FILES = 1000
 DEFAULT_CPU_SECONDS = 86400
 DEFAULT_WAIT_SECONDS = 60
+DEFAULT_MEMORY_MB = 4000
 
 _MAX_STEPS = 20
 _DAY = 86400
+_MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def _step(number: int, section: Section, kind: StepKind, before: list[ChainStep]
         arguments=values.texts(section, "arguments"),
         cores=values.whole(section, "cores", 1, 1, 256),
         cpuSeconds=values.seconds(section, "cpu-time", DEFAULT_CPU_SECONDS, 60, 60 * _DAY),
+        memoryMB=_memory(section),
         groupFiles=values.whole(group, "files", _SIZE_ALONE_FILES if "bytes" in group else DEFAULT_GROUP_FILES[kind], 1, 10_000),
         groupBytes=values.size(group, "bytes", DEFAULT_MERGE_BYTES if isMerge else None),
         maxWaitSeconds=values.seconds(section, "max-wait", DEFAULT_WAIT_SECONDS, 0, 30 * _DAY),
@@ -157,6 +160,15 @@ def _output(step: Section, section: Section) -> StepOutput | None:
         nameRule=values.text(section, "name", DEFAULT_NAME),
         failover=values.words(section, "failover"),
     )
+
+
+def _memory(section: Section) -> int:
+    sizeBytes = values.size(section, "memory", DEFAULT_MEMORY_MB * _MEGABYTE) or 0
+    if not 100 * _MEGABYTE <= sizeBytes <= 1_000_000 * _MEGABYTE:
+        section.wrong(
+            "memory", f"memory is {sizeBytes} bytes", "write a size from 100 MB to 1 TB with its unit, for example 4 GB"
+        )
+    return sizeBytes // _MEGABYTE
 
 
 def _sites(section: Section, isMerge: bool, takes: Section, before: list[ChainStep]) -> tuple[str, ...]:

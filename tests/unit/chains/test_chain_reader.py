@@ -55,7 +55,7 @@ def test_every_value_is_what_was_written():
     assert (chain.name, chain.version, chain.description) == ("everything", "2", "each key once")
     assert process.kind is StepKind.PROCESS
     assert (process.executable, process.arguments) == ("juno-rawrec", ("--conditions", "J24", "--verbose"))
-    assert (process.cores, process.cpuSeconds, process.priority) == (4, 2 * 86400, 10)
+    assert (process.cores, process.cpuSeconds, process.memoryMB, process.priority) == (4, 2 * 86400, 6000, 10)
     assert process.input.streams == ("TQ.ds", "MM")
     assert process.input.runs == (RunRange(1000, 1999), RunRange(2005, 2005))
     assert process.input.qualities == ("good", "fair")
