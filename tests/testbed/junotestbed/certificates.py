@@ -31,6 +31,7 @@ USERS = (
     User("prod", "Production Manager", f"{VO}_prod", upload=True),
     User("shifter", "Shifter On Duty", f"{VO}_shifter"),
     User("stranger", "Known Stranger", "visitor"),
+    User("pilot", "Pilot Factory", f"{VO}_pilot"),
     User("outsider", "Unknown Outsider", ""),
 )
 
@@ -39,6 +40,9 @@ def make_certificates(settings: Settings) -> None:
     """Make the authority, host and user certificates that are missing."""
     ca = settings.ca
     if (ca / "complete").exists():
+        for user in USERS:
+            if not (settings.users / user.name / "usercert.pem").exists():
+                _sign(settings, user.dn, settings.users / user.name, "user")
         return
     ca.mkdir(parents=True, exist_ok=True)
     run(

@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from junotestbed.settings import SITES
+
+# stands for the folder of the sandboxes, which depends on the state folder
+SANDBOXES = "<sandboxes>"
+
 STOCK_DATABASES = (
     "InstalledComponentsDB",
     "ProxyDB",
@@ -18,12 +23,12 @@ STOCK_DATABASES = (
     "ReqDB",
     "ResourceStatusDB",
     "AccountingDB",
-    # TransformationManager does not start without this one's configuration
     "SandboxMetadataDB",
-    # nor TransformationCleaningAgent without these, which stay empty
     "JobDB",
-    "PilotAgentsDB",
+    "JobLoggingDB",
     "TaskQueueDB",
+    "PilotAgentsDB",
+    "ProductionDB",
 )
 OWN_DATABASES = ("RawDataDB",)
 
@@ -47,8 +52,8 @@ class Component:
         return f"{self.system}_{self.name}"
 
 
-def service(system: str, name: str) -> Component:
-    return Component("service", system, name)
+def service(system: str, name: str, **options: object) -> Component:
+    return Component("service", system, name, {key: str(value) for key, value in options.items()})
 
 
 def agent(system: str, name: str, module: str = "", **options: object) -> Component:
@@ -76,10 +81,38 @@ STOCK = (
     agent("RequestManagement", "RequestExecutingAgent", MinProcess=2, MaxProcess=4),
     agent("RequestManagement", "CleanReqDBAgent", PollingTime=10, KickGraceSeconds=60),
     agent("DataManagement", "FTS3Agent", ProxyLifetime=43200, KickAssignedHours=0),
+    # --- jobs
+    service("WorkloadManagement", "JobManager", MaxParametricJobs=1000),
+    service("WorkloadManagement", "JobMonitoring"),
+    service("WorkloadManagement", "JobStateUpdate"),
+    service("WorkloadManagement", "Matcher"),
+    service("WorkloadManagement", "OptimizationMind"),
+    service("WorkloadManagement", "PilotManager"),
+    service("WorkloadManagement", "SandboxStore", BasePath=SANDBOXES),
+    service("Production", "ProductionManager"),
+    Component("executor", "WorkloadManagement", "Optimizers"),
+    # a job of which nothing was heard for 45 seconds is dead (the times are in periods of JobWrapper/CheckingTime)
+    agent("WorkloadManagement", "StalledJobAgent", PollingTime=10, StalledTimeHours=4, FailedTimeHours=5, MatchedTime=120),
+    # what becomes of the files of a job that failed is not for this agent to say: no MonitorFiles
+    agent(
+        "Transformation",
+        "WorkflowTaskAgent",
+        PollingTime=10,
+        TransType="DataReconstruction, Merge",
+        TasksPerLoop=200,
+        MonitorTasks="yes",
+        CheckReserved="yes",
+        BulkSubmission="True",
+    ),
 )
+
+# one of them at each site that has processors: the agent that a pilot job starts on a worker node. They are no part of the
+# installation of the server, so DIRAC's installer does not know them
+WORKER_NODES = tuple(Component("agent", "WorkloadManagement", f"{site.short_name}JobAgent") for site in SITES if site.processors)
 
 OWN = (
     service("RawData", "RawDataManager"),
+    service("Production", "ChainManager"),
     agent("RawData", "RawReceiverAgent", module="DataReceiverAgent"),
     agent("RawData", "RTRawReceiverAgent", module="DataReceiverAgent"),
     agent("RawData", "IngestWatchAgent", PollingTime=10, MaxRetryDelay=30),
@@ -89,4 +122,4 @@ OWN = (
 )
 
 CONFIGURATION_SERVER = Component("service", "Configuration", "Server")
-ALL = (CONFIGURATION_SERVER, *STOCK, *OWN)
+ALL = (CONFIGURATION_SERVER, *STOCK, *OWN, *WORKER_NODES)

@@ -95,10 +95,19 @@ def _write_dirac_cfg(settings: Settings) -> None:
                 "Host": "localhost",
                 "Database": database | {"RootUser": "root", "RootPwd": choices.database_root_password},
             },
-            "Systems": {"Databases": database},
+            "Systems": {
+                "Databases": database,
+                "WorkloadManagement": {"Databases": {"JobParametersDB": job_parameters(settings)}},
+            },
         },
         0o600,
     )
+
+
+def job_parameters(settings: Settings) -> dict:
+    """Where the parameters of jobs are kept; the stand-in for OpenSearch lets in everybody on this machine."""
+    port = str(settings.port("opensearch-standin"))
+    return {"Host": "127.0.0.1", "Port": port, "User": "Dirac", "Password": "none", "SSL": "no", "CRT": "no"}
 
 
 def _write_service_files(settings: Settings) -> None:
@@ -158,7 +167,7 @@ def write_initial_cs(settings: Settings) -> None:
                 "Configuration": {"Name": CS_NAME, "Servers": cs_url(settings), "MasterServer": cs_url(settings)},
             },
             "DiracX": {"DisabledVOs": VO},
-            "Systems": {"Configuration": {"URLs": {"Server": cs_url(settings)}}},
+            "Systems": {"Configuration": {"URLs": {"Server": cs_url(settings)}}, "WorkloadManagement": workload_management()},
             "Registry": registry(),
             "Resources": resources(settings),
             "Operations": {"Defaults": operations(settings)},
@@ -175,6 +184,7 @@ def registry() -> dict:
         f"{VO}_prod": "NormalUser, ProductionManagement, FileCatalogManagement, LimitedDelegation",
         f"{VO}_shifter": "NormalUser",
         "visitor": "LimitedDelegation",
+        f"{VO}_pilot": "GenericPilot, LimitedDelegation",
     }
     registered = [user for user in USERS if user.group]
     return {
@@ -214,8 +224,43 @@ def resources(settings: Settings) -> dict:
         "FileCatalogs": {"FileCatalog": {"AccessType": "Read-Write", "Status": "Active", "Master": "True"}},
         "FTSEndpoints": {"FTS3": {"TESTBED-FTS3": settings.fts3_endpoint}},
         # with ChecksumType DIRAC asks the source for its checksum, and compares it, before it submits a copy
-        "StorageElements": {"ChecksumType": "ADLER32"} | {site.se: storage_element(settings, site) for site in SITES},
-        "Sites": {"DIRAC": {site.dirac_name: {"SE": site.se} for site in SITES}},
+        "StorageElements": {"ChecksumType": "ADLER32", "ProductionSandboxSE": sandbox_element(settings)}
+        | {site.se: storage_element(settings, site) for site in SITES},
+        "Sites": {"DIRAC": {site.dirac_name: {"SE": site.se} | computing_element(site) for site in SITES}},
+    }
+
+
+def sandbox_element(settings: Settings) -> dict:
+    """The storage of SandboxStore, the only one that speaks DIRAC's own protocol."""
+    return {
+        "BackendType": "DISET",
+        "AccessProtocols": "dips",
+        "WriteProtocols": "dips",
+        "DIP": {
+            "PluginName": "DIP",
+            "Protocol": "dips",
+            "Host": "localhost",
+            "Port": str(settings.port("WorkloadManagement/SandboxStore")),
+            "Path": "/WorkloadManagement/SandboxStore",
+            "Access": "remote",
+        },
+    }
+
+
+def computing_element(site: Site) -> dict:
+    if not site.processors:
+        return {}
+    queue = {"maxCPUTime": "200000", "SI00": "2500"}
+    name = f"{site.short_name.lower()}-node"
+    return {"CEs": {name: {"CEType": "SSH", "NumberOfProcessors": str(site.processors), "Queues": {"testbed": queue}}}}
+
+
+def workload_management() -> dict:
+    """Jobs that start soon, say soon that they are alive, and leave their working folders behind."""
+    return {
+        "Executors": {"JobScheduling": {"HoldTime": "10"}},
+        # seconds: between two looks at the payload, and between two signs of life
+        "JobWrapper": {"PollingTime": "1", "CheckingTime": "10", "MinCheckingTime": "10", "CleanUpFlag": "no"},
     }
 
 
@@ -234,6 +279,7 @@ def operations(settings: Settings) -> dict:
             "Sources": {"RetryWaitScale": "0.1"},
         },
         "Services": {"Catalogs": {"CatalogList": "FileCatalog"}},
+        "InputDataPolicy": {"Default": "DIRAC.WorkloadManagementSystem.Client.DownloadInputData"},
         "ResourceStatus": {
             "Config": {
                 "State": "Active",

@@ -14,6 +14,7 @@ from junotestbed.configuration import write_initial_cs, write_local_files
 from junotestbed.settings import SOURCE_DIR, Settings, TestbedError
 from junotestbed.shell import last_lines, port_answers, run, tail, wait_for, write
 from junotestbed.supervision import Tree
+from junotestbed.worker_nodes import link_nodes, write_nodes
 
 Say = Callable[[str], None]
 
@@ -36,6 +37,9 @@ class DiracServer:
         """
         write_local_files(self.settings)
         write_initial_cs(self.settings)
+        write_nodes(self.settings)
+        if self.installed:
+            link_nodes(self.settings)
         folder = self.root / "runit/Configuration/Server"
         source = f"[[ -e {self.root}/bashrc ]] && source {self.root}/bashrc"
         command = f"exec dirac-service Configuration/Server --cfg {self.root}/etc/Configuration_Server.cfg < /dev/null"
@@ -146,9 +150,11 @@ class DiracServer:
         return self.as_user("admin", "dirac-admin-sysadmin-cli", "-H", host, stdin="\n".join([*lines, "quit", ""]))
 
     def finish_installation(self) -> None:
-        """What needs running services: statuses of the storages and the production manager's proxy in ProxyDB."""
-        self.as_host("dirac-rss-sync", "--element", "Resource", "--defaultStatus", "Active")
+        """What needs running services: statuses of storages and sites, and the production manager's proxy in ProxyDB."""
+        for element in ("Resource", "Site"):
+            self.as_host("dirac-rss-sync", "--element", element, "--defaultStatus", "Active")
         self.renew_proxies()
+        link_nodes(self.settings)
         write(self.root / "installed", "")
 
     # --- health -------------------------------------------------------------------------------------------------------------
@@ -162,17 +168,22 @@ class DiracServer:
             return False
         if component.kind == "service":
             return port_answers("127.0.0.1", self.settings.port(component.full_name))
+        if component.kind == "executor":
+            return self.says(component, state.uptime, "Connected to ")
         return self.agent_cycled(component, state.uptime)
 
     def agent_cycled(self, component: Component, uptime: int) -> bool:
-        """Whether an agent finished a cycle without error since its process started; a receiver's takes a minute, so that it
-        is connected is enough."""
+        """Whether an agent finished a cycle without error since its process started; that of a receiver or a worker node takes a
+        minute, so that it is connected is enough."""
+        return self.says(component, uptime, "Cycle was successful", "NOTICE: Receiving ", "Job request OK")
+
+    def says(self, component: Component, uptime: int, *signs: str) -> bool:
+        """Whether one of the signs is in the end of a component's log, since its process started."""
         try:
             lines = self.log(component).read_text(errors="replace").splitlines()[-4000:]
         except OSError:
             return False
         started = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - uptime - 1))
-        signs = ("Cycle was successful", "NOTICE: Receiving ")
         return any(line[:19] >= started and any(sign in line for sign in signs) for line in lines)
 
     def wait_for(self, component: Component, timeout: float = 60) -> float:

@@ -291,6 +291,15 @@ def fts3_standin(settings: Settings, tree: Tree) -> Infra:
     return define(settings, tree, "fts3-standin", script, port, lambda: port_answers("127.0.0.1", port))
 
 
+def opensearch_standin(settings: Settings, tree: Tree) -> Infra:
+    """Where DIRAC keeps the parameters of jobs."""
+    port = settings.port("opensearch-standin")
+    command = [str(settings.venv / "bin/python"), "-m", "opensearch_standin", "--port", str(port)]
+    command += ["--file", str(settings.run / "opensearch/documents.db")]
+    script = f"export PYTHONPATH={SOURCE_DIR}/tests/testbed\nexec {shlex.join(command)}"
+    return define(settings, tree, "opensearch-standin", script, port, lambda: port_answers("127.0.0.1", port))
+
+
 def proxy_renewer(settings: Settings, tree: Tree) -> Infra:
     """Fresh proxies long before the old ones, which live for a day, run out."""
     command = [str(settings.venv / "bin/python"), "-m", "junotestbed", "renew-proxies", "--every", "14400"]
@@ -311,4 +320,4 @@ def define_all(settings: Settings, tree: Tree) -> list[Infra]:
     """Everything that DIRAC needs around it."""
     parts = [mariadb(settings, tree), kafka(settings, tree)] + [xrootd(settings, tree, site) for site in SITES]
     parts += [fts3_standin(settings, tree)] if settings.has_standin else []
-    return [*parts, mail_sink(settings, tree), proxy_renewer(settings, tree)]
+    return [*parts, opensearch_standin(settings, tree), mail_sink(settings, tree), proxy_renewer(settings, tree)]

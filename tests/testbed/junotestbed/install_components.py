@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from junotestbed.components import STOCK, STOCK_DATABASES, Component
+from junotestbed.components import SANDBOXES, STOCK, STOCK_DATABASES, Component
 from junotestbed.settings import Settings, TestbedError
 
 
@@ -49,9 +49,11 @@ def install_all() -> None:
 
 
 def _install(installer, component: Component, extensions: list[str], gConfig) -> str:
-    options = dict(component.options)
+    settings, options = Settings.from_environment(), dict(component.options)
     if component.kind == "service":
-        options["Port"] = str(Settings.from_environment().port(component.full_name))
+        options["Port"] = str(settings.port(component.full_name))
+    if options.get("BasePath") == SANDBOXES:
+        options["BasePath"] = str(settings.sandboxes)
     checked(
         installer.addDefaultOptionsToCS(gConfig, component.kind, component.system, component.name, extensions, options),
         component.full_name,

@@ -34,7 +34,17 @@ PORTS = {
     "ResourceStatus/ResourceStatus": 160,
     "Accounting/DataStore": 133,
     "Accounting/ReportGenerator": 134,
+    "opensearch-standin": 20,
+    "WorkloadManagement/JobManager": 132,
+    "WorkloadManagement/JobMonitoring": 130,
+    "WorkloadManagement/JobStateUpdate": 136,
+    "WorkloadManagement/Matcher": 170,
+    "WorkloadManagement/OptimizationMind": 175,
+    "WorkloadManagement/PilotManager": 171,
+    "WorkloadManagement/SandboxStore": 196,
+    "Production/ProductionManager": 180,
     "RawData/RawDataManager": 380,
+    "Production/ChainManager": 381,
 }
 
 
@@ -48,20 +58,26 @@ class TestbedError(Exception):
 class Site:
     """One data centre: its SE and the XRootD server behind it.
 
-    ``path`` is the SE's base path: the physical name of a file is ``path`` + LFN.
+    ``path`` is the SE's base path: the physical name of a file is ``path`` + LFN. ``processors`` is what its worker node says that
+    it has, 0 where there is none.
     """
 
     se: str
     dirac_name: str
     path: str
     number: int
+    processors: int = 0
+
+    @property
+    def short_name(self) -> str:
+        return self.dirac_name.split(".")[1]
 
 
 SITES = (
     Site("IHEP-JUNOEOS", "DIRAC.IHEP.cn", "/eos", 1),
-    Site("CNAF-STORM", "DIRAC.CNAF.it", "/storage/gpfs", 2),
+    Site("CNAF-STORM", "DIRAC.CNAF.it", "/storage/gpfs", 2, processors=8),
     Site("IN2P3-DCACHE", "DIRAC.IN2P3.fr", "/pnfs", 3),
-    Site("JINR-EOS", "DIRAC.JINR.ru", "/eos", 4),
+    Site("JINR-EOS", "DIRAC.JINR.ru", "/eos", 4, processors=8),
 )
 
 
@@ -107,6 +123,8 @@ class Settings:
         self.proxies = self.run / "proxies"
         self.storage = self.run / "storage"
         self.mails = self.run / "mails"
+        self.workers = self.run / "workers"
+        self.sandboxes = self.run / "sandboxes"
         self.mysql_socket = self.run / "mysql.sock"
 
     @classmethod
@@ -173,6 +191,10 @@ class Settings:
     def site_url(self, site: Site) -> str:
         host, port = self.site_address(site)
         return f"root://{host}:{port}/{site.path}"
+
+    @property
+    def site_packages(self) -> Path:
+        return next(self.venv.glob("lib/python3*/site-packages"))
 
     @property
     def gateway(self) -> str:

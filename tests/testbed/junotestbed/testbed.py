@@ -92,7 +92,7 @@ class Testbed:
             server.renew_proxies()
         else:
             server.finish_installation()
-        self._wait_dirac(*[c for c in components.ALL if c.kind == "agent"])
+        self._wait_dirac(*[c for c in components.ALL if c.kind != "service"])
         self.say("up")
 
     def _wait_infra(self, part: Infra) -> None:
@@ -106,6 +106,8 @@ class Testbed:
                 f"answers on port {self.settings.port(component.full_name)}"
                 if component.kind == "service"
                 else "has done a cycle"
+                if component.kind == "agent"
+                else "runs"
             )
             self.say(f"{component.full_name:32s} {what}")
 

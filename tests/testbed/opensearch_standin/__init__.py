@@ -1,0 +1,1 @@
+"""A stand-in for OpenSearch: the few requests with which DIRAC keeps the parameters of jobs. Test equipment."""
