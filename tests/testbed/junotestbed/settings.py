@@ -58,8 +58,8 @@ class TestbedError(Exception):
 class Site:
     """One data centre: its SE and the XRootD server behind it.
 
-    ``path`` is the SE's base path: the physical name of a file is ``path`` + LFN. ``processors`` is what its worker node says that
-    it has, 0 where there is none.
+    ``path`` is the SE's base path: the physical name of a file is ``path`` + LFN. ``processors`` is what its worker node
+    says that it has, 0 where there is none.
     """
 
     se: str

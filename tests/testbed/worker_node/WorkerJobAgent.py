@@ -18,8 +18,8 @@ class WorkerJobAgent(JobAgent):
 
     - After a match it asks for the next job at once, and after none in ``WaitSeconds``; the stock one does one request each ten
       seconds or more, and each one in vain makes the wait for the next longer.
-    - The node has as many processors as the largest job wants, but no more than ``MaxJobs`` jobs run at a time: the stock Pool runs
-      as many as it has processors.
+    - The node says that it has as many processors as the largest job wants, but no more than ``MaxJobs`` jobs run at a time: the
+      stock Pool runs as many as it has processors.
     - Only the ``KeptJobs`` last working folders are kept.
     """
 
