@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from JUNODIRAC.Core.Domain.ChainDescription import ChainStep
 from JUNODIRAC.Core.Domain.ChainRecords import StartedChain
@@ -125,6 +126,15 @@ class CommittedOutput:
     def directory(self) -> str:
         """LFN of its directory."""
         return self.lfn.rpartition("/")[0]
+
+    def asAnswer(self) -> dict[str, Any]:
+        """For the way from the service to a client."""
+        return asdict(self)
+
+    @classmethod
+    def fromAnswer(cls, answer: Mapping[str, Any]) -> CommittedOutput:
+        """What :meth:`asAnswer` gave."""
+        return cls(**{**answer, "parents": tuple(answer["parents"]), "takers": tuple(answer["takers"])})
 
 
 def outputDirectory(chain: StartedChain, step: ChainStep, block: str) -> str:

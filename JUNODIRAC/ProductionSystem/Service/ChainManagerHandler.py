@@ -12,10 +12,14 @@ as in the configuration, so that a forgotten Authorization section opens nothing
 
 from __future__ import annotations
 
+from JUNODIRAC.ProductionSystem.Service.AuditMethods import AuditMethods
 from JUNODIRAC.ProductionSystem.Service.ChainMethods import ChainMethods
+from JUNODIRAC.ProductionSystem.Service.JobMethods import JobMethods
 
 
 class ChainManagerHandler(
+    AuditMethods,
     ChainMethods,
+    JobMethods,
 ):
     """Production/ChainManager: all of it is in its bases."""
