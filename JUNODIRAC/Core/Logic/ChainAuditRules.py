@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from JUNODIRAC.Core.Domain.ChainAudit import AuditOutcome, Finding, FoundFile, StepCount
-from JUNODIRAC.Core.Domain.ChainDescription import StepInput, StepKind
+from JUNODIRAC.Core.Domain.ChainDescription import StepKind
 from JUNODIRAC.Core.Logic.ChainAuditFacts import GIVEN_UP, REGISTERED, RETIRED, WAIVED, AuditedBlock, AuditedStep
 from JUNODIRAC.Core.Logic.ChainAuditLineage import ancestorFindings, lineageFindings
 from JUNODIRAC.Core.Logic.ChainAuditStorage import copyFindings, extraFindings, outputFindings
@@ -54,20 +54,3 @@ def _countOf(step: AuditedStep, block: AuditedBlock) -> StepCount:
 def _copies(step: AuditedStep, block: AuditedBlock) -> Mapping[str, int]:
     entries = block.catalogue or {}
     return {se: sum(each.lfn in entries and se in entries[each.lfn].replicas for each in step.inputs) for se in step.destinations}
-
-
-def isWanted(wanted: StepInput, stream: str, run: int | None, quality: str | None) -> bool:
-    """Whether a step takes a file, by its conditions. A file without a run is in no range of runs.
-
-    :param stream: as StreamType.StreamName
-    :param quality: of its run; None: nobody said
-    """
-    if wanted.streams and not _isOfStream(stream, wanted.streams):
-        return False
-    if wanted.runs and not any(run in each for each in wanted.runs):
-        return False
-    return not wanted.qualities or quality in wanted.qualities
-
-
-def _isOfStream(stream: str, streams: Collection[str]) -> bool:
-    return stream in streams or stream.partition(".")[0] in streams

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from JUNODIRAC.Core.Domain.ChainAudit import REMARKS, UNFINISHED, WRONG, AuditVerdict, Finding, verdictOf
-from JUNODIRAC.Core.Domain.ChainDescription import RunRange, StepInput
 from JUNODIRAC.Core.Logic.ChainAuditFacts import (
     COMMITTED,
     GIVEN_UP,
@@ -21,7 +20,7 @@ from JUNODIRAC.Core.Logic.ChainAuditFacts import (
     AuditedRecovery,
     SiteWitness,
 )
-from JUNODIRAC.Core.Logic.ChainAuditRules import auditBlock, isWanted
+from JUNODIRAC.Core.Logic.ChainAuditRules import auditBlock
 from JUNODIRAC.Core.Logic.Ports import StoredFile
 
 pytestmark = pytest.mark.unit
@@ -336,20 +335,3 @@ def test_every_finding_has_one_weight():
     assert verdictOf({}) is AuditVerdict.EXACT
     assert verdictOf({Finding.UNANSWERED: 1, Finding.NOT_PROCESSED: 1}) is AuditVerdict.UNANSWERED
     assert verdictOf({Finding.UNANSWERED: 1, Finding.EXTRA: 1}) is AuditVerdict.OFF
-
-
-@pytest.mark.parametrize(
-    ("wanted", "isIt"),
-    [
-        (StepInput("RTRaw"), True),
-        (StepInput("RTRaw", streams=("Physics",)), True),
-        (StepInput("RTRaw", streams=("Physics.a",)), True),
-        (StepInput("RTRaw", streams=("Calib", "Physics.b")), False),
-        (StepInput("RTRaw", runs=(RunRange(1, 6), RunRange(7, 7))), True),
-        (StepInput("RTRaw", runs=(RunRange(8, 9),)), False),
-        (StepInput("RTRaw", qualities=("good",)), True),
-        (StepInput("RTRaw", qualities=("bad",)), False),
-    ],
-)
-def test_a_step_wants_the_files_that_its_conditions_name(wanted, isIt):
-    assert isWanted(wanted, "Physics.a", 7, "good") is isIt
