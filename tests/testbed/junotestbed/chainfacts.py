@@ -1,4 +1,4 @@
-"""What catalogue, Transformation System and disks have of a block in a chain: read from tables and bytes, not asked of services."""
+"""What catalogue, Transformation System and disks have of a block in a chain: from tables and bytes, not asked of services."""
 
 from __future__ import annotations
 
