@@ -44,12 +44,25 @@ class ChainScope:
     :param eachNewBlock: blocks that are opened after ``newSince``, too
     :param newSince: None unless ``eachNewBlock``
     :param datasets: the blocks of these datasets, too, those that come later included
+    :param again: also blocks that went through another output version of the chain
     """
 
     blocks: tuple[str, ...] = ()
     eachNewBlock: bool = False
     newSince: datetime | None = None
     datasets: tuple[str, ...] = ()
+    again: bool = False
+
+    def joined(self, more: ChainScope) -> ChainScope:
+        """What either means; new blocks count from the earlier moment."""
+        since = [each for each in (self.newSince, more.newSince) if each]
+        return ChainScope(
+            tuple(dict.fromkeys((*self.blocks, *more.blocks))),
+            self.eachNewBlock or more.eachNewBlock,
+            min(since) if since else None,
+            tuple(dict.fromkeys((*self.datasets, *more.datasets))),
+            self.again or more.again,
+        )
 
 
 @dataclass(frozen=True)
