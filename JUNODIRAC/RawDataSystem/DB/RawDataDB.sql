@@ -443,6 +443,17 @@ CREATE TABLE IF NOT EXISTS `ChainInputs` (
   KEY `FileID` (`FileID`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- At which site the inputs of one stream of a block are processed in a step. Stream: StreamType.StreamName.
+CREATE TABLE IF NOT EXISTS `ChainStreams` (
+  `ChainID` INT UNSIGNED NOT NULL,
+  `StepNumber` SMALLINT UNSIGNED NOT NULL,
+  `BlockID` INT UNSIGNED NOT NULL,
+  `Stream` VARCHAR(260) NOT NULL,
+  `Site` VARCHAR(128) NOT NULL,
+  `ChosenTime` DATETIME(3) NOT NULL,
+  PRIMARY KEY (`ChainID`, `StepNumber`, `BlockID`, `Stream`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 -- Each execution of a task by a job, a job that is run again included. State: Running, Committed (its output counts), Failed,
 -- Refused (others had done its inputs), Dead (declared so by the recovery: it may not commit any more). OutputLFN and OutputSEs
 -- (JSON list): what it may have written, noted before. CleanedTime: when what it left behind was looked for last.
