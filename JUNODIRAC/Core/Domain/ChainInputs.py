@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from JUNODIRAC.Core.Domain.ChainDescription import ChainStep, Gate, StepInput
+from JUNODIRAC.Core.Domain.RunQuality import GOOD
 
-#: what a run has to be for the gate run-good
-GOOD = "good"
-#: words for the quality of a run that every installation has
-KNOWN_QUALITIES = (GOOD, "bad", "unknown")
 _MOST_LINES = 8
 
 

@@ -104,9 +104,9 @@ class ChainEnds:
     def _unfinishedCopies(self, chain: ChainContext, step: ChainStep) -> dict[int, int] | None:
         """Copies that are not there yet, by BlockID; None: files are not attached, or it is not known."""
         source = chain.description.source(step)
-        isLedger = source is None
-        given = self._ledger.inputCounts(chain.chainID) if isLedger else self._ledger.productCounts(chain.chainID)
-        wanted = totals(given).get(source.number if source else step.number, 0)
+        if source is None:
+            return None
+        wanted = totals(self._ledger.productCounts(chain.chainID)).get(source.number, 0)
         rows = [row for row in chain.steps if row.stepNumber == step.number]
         files = self._transformations.fileCounts([row.transformationID for row in rows])
         found: dict[int, int] = {}
@@ -118,8 +118,7 @@ class ChainEnds:
             if total == statuses.get(_PROCESSED, 0):
                 continue
             lfns = self._transformations.unfinished(row.transformationID)
-            sourceNumber = source.number if source else 0
-            waiting = self._ledger.unfinishedOfBlocks(chain.chainID, step.number, sourceNumber, row.se, lfns)
+            waiting = self._ledger.unfinishedOfBlocks(chain.chainID, step.number, source.number, row.se, lfns)
             for blockID, count in waiting.items():
                 found[blockID] = found.get(blockID, 0) + count
         return found

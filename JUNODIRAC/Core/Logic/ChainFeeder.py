@@ -137,11 +137,6 @@ class ChainFeeder:
         self, chain: ChainContext, step: ChainStep, block: FedBlock, files: list[ChainFile], kept: Counter[Wait]
     ) -> list[ChainFile]:
         """Those of the files that are where the step can read them. The catalogue is asked only where that matters."""
-        if not step.sites:  # a copy may come from anywhere
-            wait = self._wholeBlockWait(step, block)
-            if wait and files:
-                kept[wait] += len(files)
-            return [] if wait else files
         closed = self._closedStorages(chain, step, block)
         shut = [wait for wait in closed.values() if wait is not None]
         if files and len(shut) == len(closed):
@@ -156,12 +151,6 @@ class ChainFeeder:
             else:
                 passed.append(file)
         return passed
-
-    def _wholeBlockWait(self, step: ChainStep, block: FedBlock) -> Wait | None:
-        isOpen = block.isValidated or any(site.isValidated for site in block.sites)
-        if Gate.BLOCK_VALIDATED not in step.gates or isOpen:
-            return None
-        return Wait(WaitKind.NOT_VALIDATED, "any site", f" (it is {block.blockState})")
 
     def _closedStorages(self, chain: ChainContext, step: ChainStep, block: FedBlock) -> dict[str, Wait | None]:
         """Why files at each storage element of the step's sites may not go in; None where they may."""

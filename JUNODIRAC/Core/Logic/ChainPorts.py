@@ -104,7 +104,7 @@ class FeedLedger(Protocol):
     ) -> dict[int, int]:
         """How many of these copies each block waits for, by BlockID; those that were given up or waived do not count.
 
-        :param sourceNumber: the step whose products they are; 0: files of the ledger
+        :param sourceNumber: the step whose products they are
         """
 
 

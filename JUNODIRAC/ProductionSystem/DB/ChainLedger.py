@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from JUNODIRAC.ProductionSystem.DB.ChainAttempts import ChainAttempts
+from JUNODIRAC.ProductionSystem.DB.ChainAudits import ChainAudits
 from JUNODIRAC.ProductionSystem.DB.ChainBook import ChainBook
+from JUNODIRAC.ProductionSystem.DB.ChainProgress import ChainProgress
+from JUNODIRAC.ProductionSystem.DB.RunQualities import RunQualities
 from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
 
 __all__ = ["ChainLedger"]
@@ -11,6 +14,9 @@ __all__ = ["ChainLedger"]
 
 class ChainLedger(
     ChainAttempts,
+    ChainAudits,
+    ChainProgress,
+    RunQualities,
     ChainBook,
     RawDataDB,
 ):
