@@ -111,12 +111,24 @@ def _write_run_folder(settings: Settings, site: Site, component: Component) -> N
         "HOME": str(folder),
         "DIRAC_ROOT_PATH": str(folder),
         "DIRAC": str(folder),
+        # what else a job starts knows its site from it, too
+        "DIRACSYSCONFIG": str(folder / "pilot.cfg"),
         # a job is run by the Python that the one of the virtual environment stands for, which does not know its packages
         "PYTHONPATH": f"{CODE}:{settings.site_packages}:{SOURCE_DIR}",
         "MALLOC_ARENA_MAX": "2",
         "JUNO_WORKER_NODE": str(folder),
     }
-    wanted = ("PATH", "HOME", "DIRAC_ROOT_PATH", "DIRAC", "PYTHONPATH", "PYTHONUNBUFFERED", "X509_CERT_DIR", "X509_USER_PROXY")
+    wanted = (
+        "PATH",
+        "HOME",
+        "DIRAC_ROOT_PATH",
+        "DIRAC",
+        "DIRACSYSCONFIG",
+        "PYTHONPATH",
+        "PYTHONUNBUFFERED",
+        "X509_CERT_DIR",
+        "X509_USER_PROXY",
+    )
     wanted += ("MALLOC_ARENA_MAX", "RES_OPTIONS", "JUNO_WORKER_NODE")
     lines = "\n".join(f"export {name}={shlex.quote(exports[name])}" for name in wanted)
     matcher = settings.port("WorkloadManagement/Matcher")
