@@ -245,7 +245,7 @@ def _madeOutput(output: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) 
     try:
         events = [int(each["Events"]) for each in inputs]
         made = MadeOutput(
-            str(output["LFN"]), str(UUID(str(output["GUID"]))).upper(), str(output["SE"]), int(output["SizeBytes"]),
+            str(output["LFN"]), str(UUID(str(output["GUID"]))), str(output["SE"]), int(output["SizeBytes"]),
             str(output["Checksum"]), events,
         )  # fmt: skip
         if not inputs or min(events) < 0 or made.sizeBytes <= 0 or not _CHECKSUM.fullmatch(made.checksum):

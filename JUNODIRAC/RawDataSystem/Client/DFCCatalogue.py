@@ -37,7 +37,7 @@ class DFCCatalogue:
         self._client = client
         self._fileURLs = fileURLs
         self._filesPerCall = max(1, filesPerCall)
-        self._fieldsKnown = False
+        self._fieldsKnown: set[str] = set()
         self._log = gLogger.getSubLogger("DFCCatalogue")
 
     # ------------------------------------------------------------------ blocks
@@ -47,24 +47,35 @@ class DFCCatalogue:
 
         :raises ServiceRefusal: if the directory belongs to another block or Type already
         """
-        self._ensureFields(block.metadata)
-        created = valueOrRaise(self._client.createDirectory({block.directory: True}), COMPONENT)
-        _raiseFailures(created["Failed"], f"cannot create directory {block.directory}")
-        present = valueOrRaise(self._client.getDirectoryUserMetadata(block.directory), COMPONENT)
-        others = {key: present[key] for key, value in block.metadata.items() if present.get(key, value) != value}
+        self.openDirectory(
+            block.directory,
+            block.metadata,
+            f"correct BlockRule or DirectoryPattern of Type {block.typeName}, or remove the metadata",
+        )
+
+    def openDirectory(self, directory: str, metadata: Mapping[str, str], remedy: str) -> None:
+        """Make a directory and set its metadata; nothing changes if they are there.
+
+        :param remedy: what to do if it has others
+        :raises ServiceRefusal: if it has others
+        """
+        self._ensureFields(metadata)
+        created = valueOrRaise(self._client.createDirectory({directory: True}), COMPONENT)
+        _raiseFailures(created["Failed"], f"cannot create directory {directory}")
+        present = valueOrRaise(self._client.getDirectoryUserMetadata(directory), COMPONENT)
+        others = {key: present[key] for key, value in metadata.items() if present.get(key, value) != value}
         if others:
             raise ServiceRefusal(
                 COMPONENT,
-                f"{block.directory} carries {others} and cannot become {block.metadata} as well; correct BlockRule or "
-                f"DirectoryPattern of Type {block.typeName}, or remove the metadata if they were set by mistake",
+                f"{directory} carries {others} and cannot become {dict(metadata)} as well; {remedy} if they were set by mistake",
             )
-        missing = {key: value for key, value in block.metadata.items() if key not in present}
+        missing = {key: value for key, value in metadata.items() if key not in present}
         if missing:
-            valueOrRaise(self._client.setMetadata(block.directory, missing), COMPONENT)
+            valueOrRaise(self._client.setMetadata(directory, missing), COMPONENT)
 
     def _ensureFields(self, names: Mapping[str, str]) -> None:
         """Define the metadata fields as directory fields; without this the values would be stored without an index."""
-        if self._fieldsKnown:
+        if self._fieldsKnown.issuperset(names):
             return
         defined = valueOrRaise(self._client.getMetadataFields(), COMPONENT)
         for name in names:
@@ -76,7 +87,7 @@ class DFCCatalogue:
                 )
             if name not in defined["DirectoryMetaFields"]:
                 valueOrRaise(self._client.addMetadataField(name, _FIELD_TYPE, "-d"), COMPONENT)
-        self._fieldsKnown = True
+        self._fieldsKnown.update(names)
 
     # ------------------------------------------------------------------- files
 
