@@ -15,8 +15,8 @@ from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
 from JUNODIRAC.RawDataSystem.DB.LedgerBlockFiles import LedgerBlockFiles
 
 _CLOSED = ("Closed", "Replicated", "Validated", "Done")
-# a Problem says nothing of whether files come in: the later of the two times does
-_IS_CLOSED = (
+#: of a block b; a Problem says nothing of whether files come in: the later of the two times does
+IS_CLOSED = (
     f"(b.State IN ({', '.join(repr(state) for state in _CLOSED)})"
     " OR (b.State = 'Problem' AND b.ClosedTime IS NOT NULL AND b.ClosedTime >= COALESCE(b.OpenedTime, b.ClosedTime)))"
 )
@@ -71,7 +71,7 @@ class ChainFeeding(LedgerBlockFiles):
         found: list[tuple[Any, ...]] = []
         for chunk in rows.chunks(chainIDs):
             sql = (
-                f"SELECT c.ChainID, c.BlockID, b.Type, b.Block, b.State, {_IS_CLOSED}, b.RegisteredFiles, c.State, c.EndedSteps,"
+                f"SELECT c.ChainID, c.BlockID, b.Type, b.Block, b.State, {IS_CLOSED}, b.RegisteredFiles, c.State, c.EndedSteps,"
                 " c.Waits, c.Problem, c.WantedFiles, c.AttachedFiles FROM ChainBlocks c JOIN Blocks b ON b.BlockID = c.BlockID"
                 f" WHERE c.ChainID IN ({rows.placeholders(len(chunk))}){condition}"
             )
