@@ -216,6 +216,15 @@ class ChainedBlock:
         """What the independent judge says."""
         return judge(collect(self.testbed, judged, self.day, self.inputs))
 
+    def settledVerdict(self, judged: JudgedChain, seconds: float) -> ChainVerdict:
+        """The same, when what only waits for its removal has been removed; after so many seconds in any case."""
+        end = time.monotonic() + seconds
+        while True:
+            verdict = self.verdict(judged)
+            if set(verdict.problems) - {"orphans", "notRetired"} or not verdict.problems or time.monotonic() > end:
+                return verdict
+            time.sleep(2)
+
 
 def typed(testbed, *words: str, seconds: float = 180) -> subprocess.CompletedProcess:
     """A command as the production manager types it."""

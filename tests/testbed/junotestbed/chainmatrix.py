@@ -23,6 +23,8 @@ FIRST_RUN = 70_000
 FILES, EVENTS = 4, 40
 #: so long the slowest case may take, seconds
 PATIENCE_SECONDS = 420
+#: and so long the removal of what nobody needs any more
+CLEANING_SECONDS = 60
 #: between the releases of blocks whose cases stop a process of everybody's
 _APART_SECONDS = 12
 CHAIN = """\
@@ -67,8 +69,7 @@ class Outcome:
     """What became of one case.
 
     :param expected: verdict of the audit at the end
-    :param before: audit by the command while the fault stood, if the case asked for it
-    :param after: the same at the end
+    :param after: audit by the command at the end
     :param verdict: differences that the independent judge found at the end
     :param judged: the judge's sentence
     :param attempts: how many attempts of the block's tasks ended in which state, with which error
@@ -81,7 +82,6 @@ class Outcome:
     ended: str = ""
     problem: str = ""
     error: str = ""
-    before: dict = field(default_factory=dict)
     after: dict = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     verdict: dict[str, list[str]] = field(default_factory=dict)
@@ -144,20 +144,15 @@ class Run:
         with self.stopping:
             yield
 
-    def audit(self) -> dict:
-        """What ``dirac-juno-audit`` says of the block now."""
-        return auditOf(self.block)
 
-
-def auditOf(block: ChainedBlock) -> dict:
-    """The answer of ``dirac-juno-audit BLOCK --json``, with its exit code."""
-    done = block.command("dirac-juno-audit", block.day, "--type", "RTRaw", "--json")
+def auditsOf(testbed, production: str) -> dict[str, dict]:
+    """By block, what ``dirac-juno-audit CHAIN --json`` says; with the exit code of the command."""
+    done = typed(testbed, "dirac-juno-audit", production, "--json", seconds=300)
     try:
         answer = json.loads(done.stdout)
     except ValueError:
-        return {"Error": (done.stderr or done.stdout).strip()[-600:], "ExitCode": done.returncode}
-    audits = [each for each in answer["Audits"] if each["Chain"] == block.production]
-    return {**(audits[0] if audits else {}), "ExitCode": done.returncode}
+        raise AssertionError(f"dirac-juno-audit {production}: {done.stdout}{done.stderr}") from None
+    return {each["Block"]: {**each, "ExitCode": done.returncode} for each in answer["Audits"]}
 
 
 class ChainMatrix:
@@ -188,8 +183,7 @@ class ChainMatrix:
             time.sleep(_APART_SECONDS)
         for thread in threads:
             thread.join()
-        for run in runs:
-            self._conclude(run)
+        self._concludeAll(runs)
         return self.outcomes
 
     def _startChain(self, runs: Sequence[Run]) -> None:
@@ -248,6 +242,17 @@ class ChainMatrix:
         outcome.endedSeconds = self.seconds
         self.say(f"{outcome.name}: {outcome.ended} {outcome.facts or ''} {outcome.error}".rstrip())
 
+    def _concludeAll(self, runs: Sequence[Run]) -> None:
+        """First the judge, since what is cleaned up later may take its time; then the command, once for all."""
+        for run in runs:
+            self._conclude(run)
+        audits = auditsOf(self.testbed, self.production)
+        for run in runs:
+            outcome = run.outcome
+            outcome.after = audits.get(run.block.day, {})
+            said = f"{outcome.name}: {outcome.ended}, audit {outcome.after.get('Verdict')}, judge {outcome.verdict or 'exact'}"
+            self.say(f"{said} {outcome.error}".rstrip())
+
     def _conclude(self, run: Run) -> None:
         block, outcome = run.block, run.outcome
         try:
@@ -256,13 +261,10 @@ class ChainMatrix:
                 what = f"{each.step} {each.state} {each.errorName}".rstrip()
                 outcome.attempts[what] = outcome.attempts.get(what, 0) + 1
             outcome.recoveries = block.recoveries()
-            outcome.after = run.audit()
-            verdict = block.verdict(JudgedChain(self.production, destinations=DESTINATIONS))
+            verdict = block.settledVerdict(JudgedChain(self.production, destinations=DESTINATIONS), CLEANING_SECONDS)
             outcome.verdict, outcome.judged, outcome.lost = verdict.problems, verdict.toText(), verdict.lost
         except Exception:  # noqa: BLE001 see above
             outcome.error += traceback.format_exc()[-3000:]
-        said = f"{outcome.name}: {outcome.ended}, audit {outcome.after.get('Verdict')}, judge {outcome.verdict or 'exact'}"
-        self.say(f"{said} {outcome.error}".rstrip())
 
     @property
     def seconds(self) -> float:

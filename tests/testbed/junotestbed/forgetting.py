@@ -28,6 +28,22 @@ def forgetBlock(database, block: str) -> None:
         database.rows("RawDataDB", f"DELETE FROM {table} WHERE {condition}", block)
 
 
+def forgetChain(database, production: str) -> None:
+    """Stop a chain and take it out of the ledger; its outputs stay where they are."""
+    stop = (
+        "UPDATE Transformations t JOIN AdditionalParameters p USING (TransformationID) SET t.Status = 'Stopped'"
+        " WHERE p.ParameterName = 'Chain' AND p.ParameterValue = %s"
+    )
+    database.rows("TransformationDB", stop, production)
+    tables = (
+        "SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'RawDataDB' AND COLUMN_NAME = 'ChainID'"
+        " ORDER BY TABLE_NAME = 'Chains'"
+    )
+    for (chainID,) in database.rows("RawDataDB", "SELECT ChainID FROM Chains WHERE Production = %s", production):
+        for (table,) in database.rows("RawDataDB", tables):
+            database.rows("RawDataDB", f"DELETE FROM {table} WHERE ChainID = %s", chainID)
+
+
 def forgetTopics(testbed, database, started: datetime) -> None:
     """Take away the topics that receivers were moved to, and what the ledger keeps of them."""
     from confluent_kafka.admin import AdminClient
