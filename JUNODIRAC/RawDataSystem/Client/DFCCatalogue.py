@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from DIRAC import gLogger
@@ -59,7 +59,7 @@ class DFCCatalogue:
         :param remedy: what to do if it has others
         :raises ServiceRefusal: if it has others
         """
-        self._ensureFields(metadata)
+        self.ensureFields(metadata)
         created = valueOrRaise(self._client.createDirectory({directory: True}), COMPONENT)
         _raiseFailures(created["Failed"], f"cannot create directory {directory}")
         present = valueOrRaise(self._client.getDirectoryUserMetadata(directory), COMPONENT)
@@ -73,7 +73,7 @@ class DFCCatalogue:
         if missing:
             valueOrRaise(self._client.setMetadata(directory, missing), COMPONENT)
 
-    def _ensureFields(self, names: Mapping[str, str]) -> None:
+    def ensureFields(self, names: Iterable[str]) -> None:
         """Define the metadata fields as directory fields; without this the values would be stored without an index."""
         if self._fieldsKnown.issuperset(names):
             return
