@@ -11,32 +11,25 @@ from pathlib import Path
 
 import pytest
 from junotestbed.chainblocks import CALIBRATION, PHYSICS, TYPE, ChainedBlock, typed
+from junotestbed.chaindemo import DESTINATIONS, shippedChain
 from junotestbed.chainfacts import JudgedChain
 from junotestbed.chainjudge import ChainVerdict
 
 pytestmark = pytest.mark.system
 
-SHIPPED = Path(__file__).resolve().parents[2] / "etc/chains/rerec-merge.yaml"
 GOOD_RUN, LATER_RUN = 71_000, 71_001
 STREAMS = (PHYSICS, CALIBRATION)
 PER_STREAM, LATE = 15, 4
-DESTINATIONS = ("IHEP-JUNOEOS", "CNAF-STORM", "JINR-EOS")
 _REASON = ("--reason", "system test", "--yes")
 
 
-def smallVersion(text: str, version: str) -> str:
-    """The shipped chain for files of 4 kB: other sizes of groups, and a gate more."""
-    changes = {
-        "version: J24.1": f"version: {version}",
-        "cores: 8": "cores: 2",
-        "    sites: [DIRAC": "    group: {files: 5}\n    max-wait: 5 min\n    sites: [DIRAC",
-        "gates: [catalogue-up, storage-up]": "gates: [run-good, catalogue-up, storage-up]",
-        "bytes: 1 GB": "bytes: 18 kB",
-    }
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new, 1)
-    return text
+#: the shipped chain for files of 4 kB: other sizes of groups, and a gate more
+SMALL = {
+    "cores: 8": "cores: 2",
+    "    sites: [DIRAC": "    group: {files: 5}\n    max-wait: 5 min\n    sites: [DIRAC",
+    "gates: [catalogue-up, storage-up]": "gates: [run-good, catalogue-up, storage-up]",
+    "bytes: 1 GB": "bytes: 18 kB",
+}
 
 
 @dataclass
@@ -77,7 +70,7 @@ def tell(testbed, story: Story) -> None:
     folder.mkdir(exist_ok=True)
     version = f"T{int(time.time())}"
     path = folder / f"rerec-merge-{version}.yaml"
-    path.write_text(smallVersion(SHIPPED.read_text(), version))
+    path.write_text(shippedChain(version, SMALL))
 
     def say(name: str, *words: str):
         story.said[name] = typed(testbed, *words)

@@ -9,6 +9,7 @@ import sys
 import time
 
 from junotestbed.certificates import USERS
+from junotestbed.chaindemo import chainDemo
 from junotestbed.demo import check, demo
 from junotestbed.dirac_server import show_logs
 from junotestbed.mail_sink import show_mails
@@ -35,6 +36,11 @@ def parser() -> argparse.ArgumentParser:
         "--files", type=int, default=15, help="files of each RAW block; the RTRAW block has twice as many (default %(default)s)"
     )
     demo.add_argument("--size", default="200k", help="size of a file, with an optional k, M or G (default %(default)s)")
+    demo.add_argument(
+        "--chain",
+        action="store_true",
+        help="instead: one RTRAW block of two streams, so many files each, through the chain with merging",
+    )
     demo.add_argument("--timeout", type=int, default=900, help="give up after this many seconds (default %(default)s)")
     commands.add_parser("down", help="stop everything")
     commands.add_parser("status", help="table of all components; exit status 1 if one is down")
@@ -110,7 +116,7 @@ def run_command(arguments: argparse.Namespace) -> int:
                 raise TestbedError("this testbed was made without namespaces: a site cannot be cut off the network")
             {"cut": testbed.network.cut, "join": testbed.network.join}[arguments.action](site_of(arguments.se))
     if arguments.command == "demo":
-        return demo(testbed, arguments)
+        return chainDemo(testbed, arguments) if arguments.chain else demo(testbed, arguments)
     return 0
 
 
