@@ -46,6 +46,7 @@ def test_dirac_finds_our_agents():
     assert set(findAgents("JUNODIRAC")) >= {
         ("RawDataSystem", "DataReceiverAgent"),
         ("TransformationSystem", "RequestTaskAgent"),
+        ("TransformationSystem", "WorkflowTaskAgent"),
         ("DataManagementSystem", "FTS3Agent"),
     }
 
@@ -62,6 +63,7 @@ def test_dirac_finds_our_services_and_database():
     [
         "RawData/DataReceiverAgent",
         "Transformation/RequestTaskAgent",
+        "Transformation/WorkflowTaskAgent",
         "DataManagement/FTS3Agent",
         "RequestManagement/CleanReqDBAgent",
     ],

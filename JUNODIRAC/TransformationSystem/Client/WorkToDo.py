@@ -34,20 +34,36 @@ class WorkToDo:
             found[int(row["TransformationID"])].add(row["Status"])
         return dict(found)
 
-    def tasks(self, statuses: Iterable[str]) -> list[dict[str, Any]]:
-        """The tasks that are in one of these statuses."""
+    def withTasks(self, statuses: Iterable[str]) -> dict[int, set[str]]:
+        """Those that have tasks in one of these statuses, and in which."""
+        attributes, condition = ["TransformationID", "ExternalStatus"], {"ExternalStatus": sorted(statuses)}
+        counted = returnValueOrRaise(self._transformations.getCounters("TransformationTasks", attributes, condition))
+        found: dict[int, set[str]] = defaultdict(set)
+        for row, _ in counted:
+            found[int(row["TransformationID"])].add(row["ExternalStatus"])
+        return dict(found)
+
+    def tasks(self, statuses: Iterable[str], types: Sequence[str]) -> list[dict[str, Any]]:
+        """The tasks that are in one of these statuses, of transformations of one of these types.
+
+        Those of jobs are many more than those of transfers, and no business of an agent that makes requests.
+        """
         found: list[dict[str, Any]] = returnValueOrRaise(
-            self._transformations.getTransformationTasks(condDict={"ExternalStatus": sorted(statuses)})
+            self._transformations.getTransformationTasks(condDict={"ExternalStatus": sorted(statuses), "Type": list(types)})
         )
         return found
 
-    def assignedTasks(self) -> dict[int, set[int]]:
+    def assignedTasks(self, types: Sequence[str]) -> dict[int, set[int]]:
         """The tasks that have Assigned files, by transformation. Dear: it looks at each of these files."""
         attributes, condition = ["TransformationID", "TaskID"], {"Status": ["Assigned"]}
         counted = returnValueOrRaise(self._transformations.getCounters("TransformationFiles", attributes, condition))
+        known = returnValueOrRaise(
+            self._transformations.getTransformations(condDict={"Type": list(types)}, columns=["TransformationID"])
+        )
+        wanted = {int(each["TransformationID"]) for each in known}
         found: dict[int, set[int]] = defaultdict(set)
         for row, _ in counted:
-            if row["TaskID"]:
+            if row["TaskID"] and int(row["TransformationID"]) in wanted:
                 found[int(row["TransformationID"])].add(int(row["TaskID"]))
         return dict(found)
 

@@ -69,7 +69,17 @@ class TransformationDB(TaskBulks, MultiRowInsert, DiracTransformationDB):
     def getTransformationTasks(
         self, condDict: dict[str, Any] | None = None, *args: Any, inputVector: bool = False, **options: Any
     ) -> dict[str, Any]:
-        """As DIRAC's, which reads the list of files of each task by a query of its own."""
+        """As DIRAC's, which reads the list of files of each task by a query of its own.
+
+        :param condDict: may have one more key, Type: types of transformations
+        """
+        if condDict and "Type" in condDict:
+            transformations = self.getTransformations({"Type": condDict["Type"]}, columns=["TransformationID"])
+            if not transformations["OK"]:
+                return dict(transformations)
+            numbers = [each["TransformationID"] for each in transformations["Value"]]
+            # 0: none, where DIRAC would take an empty list for no condition
+            condDict = {key: value for key, value in condDict.items() if key != "Type"} | {"TransformationID": numbers or [0]}
         result: dict[str, Any] = super().getTransformationTasks(condDict, *args, **options)
         if not result["OK"] or not inputVector:
             return result

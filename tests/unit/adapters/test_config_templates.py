@@ -15,6 +15,7 @@ def options(system, component, **special):
     [
         ("DataManagement", "FTS3Agent", {"MonitoringDelay": "2", "PollingTime": "10"}, {"MaxFilesPerJob": "100"}),
         ("Transformation", "RequestTaskAgent", {"MonitorTasks": "yes", "MonitorFiles": "yes"}, {"SubmitTasks": "yes"}),
+        ("Transformation", "WorkflowTaskAgent", {"BulkSubmission": "True", "MonitorFiles": ""}, {"SubmitTasks": "yes"}),
         ("Transformation", "TransformationAgent", {"PollingTime": "10", "MaxCycles": "0"}, {}),
         ("RequestManagement", "RequestExecutingAgent", {"MaxProcess": "10"}, {"BulkRequest": "300"}),
         ("RequestManagement", "CleanReqDBAgent", {"KickGraceSeconds": "3600"}, {"KickLimit": "10000"}),

@@ -11,6 +11,7 @@ from DIRAC import S_ERROR, S_OK
 from JUNODIRAC.TransformationSystem.Agent import RequestTaskAgent as taskModule
 from JUNODIRAC.TransformationSystem.Agent.RequestTaskAgent import RequestTaskAgent
 from JUNODIRAC.TransformationSystem.Agent.TransformationAgent import TransformationAgent
+from JUNODIRAC.TransformationSystem.Agent.WorkflowTaskAgent import WorkflowTaskAgent
 
 pytestmark = pytest.mark.unit
 
@@ -52,7 +53,8 @@ class Transformations:
         return S_OK([({name: key[n] for n, name in enumerate(attributes)}, keys.count(key)) for key in sorted(set(keys))])
 
     def getTransformationTasks(self, condDict=None, older=None, timeStamp=None):
-        return self._rows("getTransformationTasks", self.tasks, condDict)
+        tasks = [task | {"Type": self.transformations[task["TransformationID"]]["Type"]} for task in self.tasks]
+        return self._rows("getTransformationTasks", tasks, condDict)
 
     def getTransformationFiles(self, condDict=None, older=None, timeStamp=None):
         return self._rows("getTransformationFiles", self.files, condDict)
@@ -324,6 +326,17 @@ def test_files_of_tasks_that_are_under_way_are_no_files_of_ended_tasks(world):
     assert agent._ended == {}
 
 
+def test_tasks_of_jobs_are_not_taken_for_requests_of_the_same_number(world):
+    agent, client, requests = world
+    client.add(1, Type="Merge")
+    client.addTask(1, 1, "Waiting", 11)
+    client.addFile(1, "Assigned", 1)
+    requests.statuses[11] = "Done"
+    agent._catchUpTime -= 601
+    run(agent)
+    assert (agent._work["updateTaskStatus"], agent._ended) == (set(), {})
+
+
 def test_the_full_cycle_looks_at_all(world):
     agent, client, requests = world
     client.add(1)
@@ -390,3 +403,59 @@ def test_without_monitoring_of_tasks_files_are_followed_as_in_dirac(world):
     requests.statuses[11] = "Done"
     run(agent)
     assert fileStatuses(client) == ["Processed"]
+
+
+# ---- WorkflowTaskAgent
+
+
+class Jobs:
+    """What DIRAC's WorkflowTasks is asked for."""
+
+    def __init__(self):
+        self.submitted, self.checked, self.followed = [], [], []
+
+    def getSubmittedTaskStatus(self, tasks):
+        self.followed.extend(task["TaskID"] for task in tasks)
+        return S_OK({})
+
+
+@pytest.fixture
+def submitter(client, monkeypatch):
+    made, jobs = make(WorkflowTaskAgent, client, MonitorTasks="yes", CheckReserved="yes"), Jobs()
+    made.transClient, made.transType = client, ["Merge"]
+    made.credentials, made.shifterProxy, made.pluginLocation = None, None, ""
+    made.threadPoolExecutor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+    made._getClients = lambda **_more: {"TransformationClient": client, "TaskManager": jobs}
+    made.submitTasks = lambda trans, clients: jobs.submitted.append(trans["TransformationID"]) or S_OK()
+    made.checkReservedTasks = lambda trans, clients: jobs.checked.append(trans["TransformationID"]) or S_OK()
+    monkeypatch.setattr("DIRAC.TransformationSystem.Agent.TaskManagerAgentBase.getProxyInfo", lambda **_more: S_ERROR("no proxy"))
+    monkeypatch.setattr("DIRAC.TransformationSystem.Agent.TaskManagerAgentBase.gConfig.getValue", lambda _path, value: value)
+    made.tasksPerLoop = made.maxParametricJobs = 1
+    return made, jobs
+
+
+def test_jobs_are_submitted_in_each_pass_and_followed_now_and_then(client, submitter):
+    agent, jobs = submitter
+    client.add(1, Type="Merge")
+    client.add(2, Type="Merge")
+    client.add(3)
+    for number, status in enumerate(["Created", "Reserved", "Running"], 1):
+        client.addTask(number, number, status)
+    client.addTask(1, 4, "Running")
+    for _ in range(2):
+        run(agent)
+    assert (jobs.submitted, jobs.checked, jobs.followed) == ([1, 1], [2, 2], [4])
+    agent._followTime -= 61
+    run(agent)
+    assert jobs.followed == [4, 4]
+
+
+def test_a_pass_without_new_tasks_is_one_call_however_many_jobs_run(client, submitter):
+    agent, _ = submitter
+    for number in range(1, 100):
+        client.add(number, Type="Merge")
+        client.addTask(number, 1, "Running")
+    run(agent)
+    client.calls.clear()
+    run(agent)
+    assert client.calls == ["getCounters"]
