@@ -21,7 +21,14 @@ FILES_PER_CALL = 5000
 
 
 class FeedFailure(Exception):
-    """Files could not be given to a step; they are given again later."""
+    """Files could not be given to a step; they are given again later.
+
+    :param failed: why, by LFN
+    """
+
+    def __init__(self, step: str, failed: Mapping[str, str]) -> None:
+        lfn, why = min(failed.items())
+        super().__init__(f"{len(failed)} file(s) were not attached to step {step}, for example {lfn}: {why}")
 
 
 @dataclass(frozen=True)
@@ -91,21 +98,21 @@ class ChainFeeder:
         waits: Counter[tuple[str, Wait]] = Counter()
         waiting: dict[int, int] = {}
         given = 0
-        failed: dict[str, str] = {}
+        failures: list[FeedFailure] = []
         for step in ledgerSteps(chain.description):
             if step.input.typeName != block.typeName:
                 continue
             passed, kept = self._sort(chain, step, block)
             given += len(passed)
-            failed |= self._give(chain, step, block, passed, now)
+            failed = self._give(chain, step, block, passed, now)
+            failures += [FeedFailure(step.name, failed)] if failed else []
             waits.update({(step.name, wait): count for wait, count in kept.items()})
             waiting[step.number] = sum(kept.values())
         attached = self._attached(block)
         text = waitsText(waits, block.name)
         self._ledger.saveBlockLook(*block.key, sum(waiting.values()) + attached, attached, text, now)
-        if failed:
-            lfn, why = min(failed.items())
-            raise FeedFailure(f"{len(failed)} file(s) were not attached, for example {lfn}: {why}")
+        if failures:
+            raise failures[0]
         self._looks[block.key] = BlockLook(signature, now, waiting, attached)
         return given
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from JUNODIRAC.Core.Domain.ChainDescription import ChainStep
-from JUNODIRAC.Core.Logic.ChainFeeder import ChainContext
+from JUNODIRAC.Core.Logic.ChainFeeder import ChainContext, FeedFailure
 from JUNODIRAC.Core.Logic.ChainPorts import FeedLedger, FeedTransformations
+
+_RETRY_SECONDS = 30.0
 
 
 def totals(counts: Mapping[int, Mapping[int, int]]) -> dict[int, int]:
@@ -40,7 +42,8 @@ class ChainUpkeep:
         """
         if now < self._nextTimes.get(chain.chainID, now):
             return []
-        self._nextTimes[chain.chainID] = now + timedelta(seconds=periodSeconds)
+        # until it is known to be right: what fails on the way is done again soon
+        self._nextTimes[chain.chainID] = now + timedelta(seconds=min(periodSeconds, _RETRY_SECONDS))
         # first what is there, then what should be: what comes in between costs a repetition, and hides nothing
         found = self._transformations.fileCounts([row.transformationID for row in chain.steps])
         inputs = totals(self._ledger.inputCounts(chain.chainID))
@@ -50,16 +53,23 @@ class ChainUpkeep:
             source = chain.description.source(step)
             wanted = inputs.get(step.number, 0) if source is None else products.get(source.number, 0)
             short = [each for each in chain.transformationIDs(step.number) if sum(found.get(each, {}).values()) < wanted]
-            added = sum(self._repeat(short, lfns) for lfns in self._lfns(chain, step, source)) if short else 0
+            added = self._repeat(chain, step, source, short) if short else 0
             if added:
                 news.append(f"{chain.production} {step.name}: {added} file(s) were given again that had not arrived")
+        self._nextTimes[chain.chainID] = now + timedelta(seconds=periodSeconds)
         return news
+
+    def _repeat(self, chain: ChainContext, step: ChainStep, source: ChainStep | None, transformationIDs: Sequence[int]) -> int:
+        number, failed = 0, {}  # type: int, dict[str, str]
+        for lfns in self._lfns(chain, step, source):
+            added, notTaken = self._transformations.attach(transformationIDs, lfns)
+            number += added
+            failed |= notTaken
+        if failed:
+            raise FeedFailure(step.name, failed)
+        return number
 
     def _lfns(self, chain: ChainContext, step: ChainStep, source: ChainStep | None) -> Iterator[Sequence[str]]:
         if source is None:
             return self._ledger.inputLFNs(chain.chainID, step.number)
         return self._ledger.productLFNs(chain.chainID, source.number)
-
-    def _repeat(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> int:
-        added, _ = self._transformations.attach(transformationIDs, lfns)
-        return added
