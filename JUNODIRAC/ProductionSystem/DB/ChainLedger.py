@@ -5,6 +5,7 @@ from __future__ import annotations
 from JUNODIRAC.ProductionSystem.DB.ChainAttempts import ChainAttempts
 from JUNODIRAC.ProductionSystem.DB.ChainAudits import ChainAudits
 from JUNODIRAC.ProductionSystem.DB.ChainBook import ChainBook
+from JUNODIRAC.ProductionSystem.DB.ChainPlans import ChainPlans
 from JUNODIRAC.ProductionSystem.DB.ChainProgress import ChainProgress
 from JUNODIRAC.ProductionSystem.DB.RunQualities import RunQualities
 from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
@@ -15,6 +16,7 @@ __all__ = ["ChainLedger"]
 class ChainLedger(
     ChainAttempts,
     ChainAudits,
+    ChainPlans,
     ChainProgress,
     RunQualities,
     ChainBook,

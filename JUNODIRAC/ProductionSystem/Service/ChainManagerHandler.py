@@ -15,11 +15,13 @@ from __future__ import annotations
 from JUNODIRAC.ProductionSystem.Service.AuditMethods import AuditMethods
 from JUNODIRAC.ProductionSystem.Service.ChainMethods import ChainMethods
 from JUNODIRAC.ProductionSystem.Service.JobMethods import JobMethods
+from JUNODIRAC.ProductionSystem.Service.PlanMethods import PlanMethods
 
 
 class ChainManagerHandler(
     AuditMethods,
     ChainMethods,
     JobMethods,
+    PlanMethods,
 ):
     """Production/ChainManager: all of it is in its bases."""
