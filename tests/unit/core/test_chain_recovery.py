@@ -1,4 +1,4 @@
-"""The recovery of chains against jobs that die, vanish and come back at any moment: each input in one output, no file too many."""
+"""The recovery of chains against jobs that die, vanish and come back at any time: each input in one output, no file too many."""
 
 from __future__ import annotations
 
@@ -265,6 +265,7 @@ def test_whatever_dies_or_comes_back_each_input_is_in_one_output_and_no_other_fi
     assert {lfn for _, lfn in world.storage} == set(world.products)
     assert world.storage == {(se, lfn) for lfn, se in world.products.items()}
     assert not [each for each in world.attempts.values() if each.state == "Running"]
+    assert not [line for line in world.journal if "chainGiveUp" in line]
 
 
 def test_an_input_that_fails_every_time_ends_at_a_person_with_its_error():
