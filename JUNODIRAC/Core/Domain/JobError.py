@@ -51,6 +51,11 @@ class JobError(StrEnum):
         member.actor, member.nextTry, member.counts = actor, nextTry, counts
         return member
 
+    @classmethod
+    def named(cls, name: str) -> JobError:
+        """The one of this name; Internal if there is none, as when a newer service says it."""
+        return next((error for error in cls if error.value == name), cls.INTERNAL)
+
     SERVICE_AWAY = (
         "ServiceAway", 200,
         "the service of chains, or a service that it needs, did not answer for a long time",

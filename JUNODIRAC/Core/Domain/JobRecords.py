@@ -10,6 +10,7 @@ from typing import Any
 from JUNODIRAC.Core.Domain.ChainDescription import ChainStep
 from JUNODIRAC.Core.Domain.ChainRecords import StartedChain
 from JUNODIRAC.Core.Domain.JobError import JobError, JobFailure
+from JUNODIRAC.Core.Domain.RawFile import RawFile
 
 #: characters of an LFN (Transformation System) and of a file's name (file catalogue)
 MAX_LFN_CHARS = 255
@@ -180,6 +181,12 @@ def outputName(step: ChainStep, inputs: Sequence[TaskInput], taskID: int, attemp
         "Attempt": attemptID,
     }
     return step.output.nameRule.format_map(values)
+
+
+def outputGUID(lfn: str) -> str:
+    """A UUID that depends on the LFN alone, as that of announced files does."""
+    directory, _, name = lfn.rpartition("/")
+    return RawFile("", directory, name, "").guid
 
 
 def checkedLFN(directory: str, name: str) -> str:

@@ -67,7 +67,7 @@ class JobDesk:
         """A job begins with a task.
 
         :param job: id, site, host with something that tells executions apart
-        :returns: AttemptID, Done, Step, Inputs, Output, Unregistered, Error, Detail
+        :returns: AttemptID, Done, Step, Inputs, Output, SiteSEs, Unregistered, Error, Detail
         """
         chain, row = self._ledger.chainOfTransformation(transformationID)
         place = (chain.chainID, row.stepNumber, transformationID, taskID)
@@ -94,6 +94,7 @@ class JobDesk:
             Step=_stepAnswer(chain, step),
             Inputs=[_inputAnswer(each) for each in inputs],
             Output={"LFN": attempt.outputLFN, "SEs": storages},
+            SiteSEs=list(self._storagesOf(job[1])),
         )
 
     def _alreadyDone(

@@ -29,7 +29,8 @@ class JobMethods(ChainService):
 
         :param host: the machine, with something that tells this execution of the job from others
         :returns: AttemptID; Done (all inputs are done already, outputs that nobody registered are in Unregistered); Step; Inputs
-            in order: LFN, SizeBytes, Checksum, Run, Sequence, Events; Output: LFN, SEs, best first; Error, Detail
+            in order: LFN, SizeBytes, Checksum, Run, Sequence, Events; Output: LFN, SEs, best first; SiteSEs: of the
+            site; Error, Detail
         """
         self._managerCredentials()
         return self._desk().begin(transformationID, taskID, (jobID, site, host))

@@ -1,0 +1,1 @@
+"""What the modules of a job do, as plain classes that need no workflow."""
