@@ -41,6 +41,7 @@ def jobBody(description: ChainDescription, step: ChainStep, logLevel: str = "INF
     job.setCPUTime(step.cpuSeconds)
     job.setPriority(step.priority)
     job.setLogLevel(logLevel)
+    job.setRAMRequirements(maxRAM=step.memoryMB)
     if step.cores > 1:
         job.setNumberOfProcessors(step.cores)
     job.setOutputSandbox(list(_SANDBOX))

@@ -12,9 +12,23 @@ from DIRAC.Core.Utilities.ReturnValues import convertToReturnValue, returnValueO
 from DIRAC.TransformationSystem.Client.WorkflowTasks import WorkflowTasks
 from DIRAC.WorkloadManagementSystem.Client import JobStatus
 
+#: in the body of a transformation of a chain, see JobBody
+_ASKS_FOR_INPUTS = "JUNODIRAC.Workflow.Modules.BeginTask"
+
 
 class BulkWorkflowTasks(WorkflowTasks):
     """The submission itself is DIRAC's: one parametric job for many tasks. What comes before and after it was slow."""
+
+    def prepareTransformationTasks(self, transBody: str, taskDict: dict[int, dict[str, Any]], *args: Any, **kwargs: Any) -> Any:
+        """As DIRAC's, but jobs of chains get no InputData.
+
+        They ask the service of chains for their inputs, and compare what they get with the ledger. DIRAC would look for the
+        replicas of each job in an optimizer, and again on the worker node, and download the files there before the job begins.
+        """
+        if _ASKS_FOR_INPUTS in transBody:
+            for task in taskDict.values():
+                task.pop("InputData", None)
+        return super().prepareTransformationTasks(transBody, taskDict, *args, **kwargs)
 
     def updateDBAfterTaskSubmission(self, taskDict: dict[int, dict[str, Any]]) -> dict[str, Any]:
         """Tell the Transformation System which jobs the tasks became.
