@@ -94,7 +94,6 @@ class ChainFeeder:
         :raises FeedFailure: if the Transformation System did not take files that the ledger says it has
         """
         signature = self._signature(chain, block, registered)
-        self._looks.pop(block.key, None)
         waits: Counter[tuple[str, Wait]] = Counter()
         waiting: dict[int, int] = {}
         given = 0

@@ -300,8 +300,8 @@ def test_services_are_not_asked_in_each_cycle():
 def test_a_step_is_not_held_while_one_of_its_storages_answers():
     world = world_with(Gate.STORAGE)
     world.failures = {"storage CNAF-STORM": "away"}
-    world.run()
-    assert world.statusOf[11] == "Active"
+    report = world.run()
+    assert (world.statusOf[11], report.troubles) == ("Active", {})
     world.failures["storage JINR-EOS"] = "away"
     world.run()
     assert world.statusOf[11] == "Stopped"
