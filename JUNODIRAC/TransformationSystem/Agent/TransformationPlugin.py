@@ -14,15 +14,18 @@ from DIRAC.Core.Utilities.ReturnValues import returnValueOrRaise
 from DIRAC.TransformationSystem.Agent.TransformationPlugin import TransformationPlugin as DiracPlugin
 
 from JUNODIRAC.Core.Domain.GroupPlan import WaitingFile, planGroups
+from JUNODIRAC.ProductionSystem.Client.ChainManagerClient import ChainManagerClient
 from JUNODIRAC.RawDataSystem.Client.PauseBook import pauseBook
 from JUNODIRAC.TransformationSystem.Client.TaskMaker import TaskMaker
 
 DEFAULT_MAX_WAIT_SECONDS = 60
 DEFAULT_SETTLE_SECONDS = 3
+# of 100,000 files
+_PLAN_TIMEOUT_SECONDS = 300
 
 
 class TransformationPlugin(DiracPlugin):
-    """DIRAC's plugins and BlockTransfer."""
+    """DIRAC's plugins, BlockTransfer, and those of chains."""
 
     def run(self) -> dict[str, Any]:
         """Run the plugin; our TransformationAgent makes all of its tasks at once, see :class:`TaskMaker`."""
@@ -54,6 +57,28 @@ class TransformationPlugin(DiracPlugin):
             settleSeconds=self._seconds("SettleSeconds", DEFAULT_SETTLE_SECONDS),
         )
         return S_OK([(targetSE, list(lfns)) for lfns in groups])
+
+    def _ChainProcess(self) -> dict[str, Any]:
+        """Tasks of a step of a chain that runs a program."""
+        return self._planned()
+
+    def _ChainMerge(self) -> dict[str, Any]:
+        """Tasks of a step of a chain that merges."""
+        return self._planned()
+
+    def _planned(self) -> dict[str, Any]:
+        """The tasks that the service of chains has planned; none while it does not answer.
+
+        Transformation parameter: FilesReadTime, when the agent read which files are free.
+        """
+        transformationID, readTime = int(self.params["TransformationID"]), self.params.get("FilesReadTime", "")
+        files = {lfn: list(storages) for lfn, storages in self.data.items()}
+        result = ChainManagerClient(timeout=_PLAN_TIMEOUT_SECONDS).planTasks(transformationID, files, readTime)
+        if not result["OK"]:
+            self.util.logWarn(f"no tasks are made of {len(files)} files, the plan is not known:", result["Message"])
+            return S_OK([])
+        self.params["AwaitedFiles"] = result["Value"]["Awaited"]
+        return S_OK([(se, list(lfns)) for se, lfns in result["Value"]["Groups"]])
 
     def _withoutPresent(self, targetSE: str) -> set[str]:
         """The files that the target lacks; the others are set Processed.

@@ -25,13 +25,13 @@ class WorkToDo:
     def __init__(self, transformations: Any) -> None:
         self._transformations = transformations
 
-    def withFiles(self, statuses: Iterable[str]) -> dict[int, set[str]]:
-        """Those that have files in one of these statuses, and in which."""
+    def withFiles(self, statuses: Iterable[str]) -> dict[int, dict[str, int]]:
+        """Those that have files in one of these statuses, and how many in which."""
         attributes, condition = ["TransformationID", "Status"], {"Status": sorted(statuses)}
         counted = returnValueOrRaise(self._transformations.getCounters("TransformationFiles", attributes, condition))
-        found: dict[int, set[str]] = defaultdict(set)
-        for row, _ in counted:
-            found[int(row["TransformationID"])].add(row["Status"])
+        found: dict[int, dict[str, int]] = defaultdict(dict)
+        for row, count in counted:
+            found[int(row["TransformationID"])][row["Status"]] = int(count)
         return dict(found)
 
     def withTasks(self, statuses: Iterable[str]) -> dict[int, set[str]]:

@@ -12,6 +12,7 @@ from JUNODIRAC.TransformationSystem.Agent import RequestTaskAgent as taskModule
 from JUNODIRAC.TransformationSystem.Agent.RequestTaskAgent import RequestTaskAgent
 from JUNODIRAC.TransformationSystem.Agent.TransformationAgent import TransformationAgent
 from JUNODIRAC.TransformationSystem.Agent.WorkflowTaskAgent import WorkflowTaskAgent
+from JUNODIRAC.TransformationSystem.Client.ChainTurns import ChainTurns
 
 pytestmark = pytest.mark.unit
 
@@ -26,8 +27,8 @@ class Transformations:
         self.calls: list[str] = []
         self.isAway = False
 
-    def add(self, transformationID, Status="Active", Type="Replication", InheritedFrom=0, AgentType="Automatic"):
-        values = {"Status": Status, "Type": Type, "InheritedFrom": InheritedFrom, "AgentType": AgentType}
+    def add(self, transformationID, Status="Active", Type="Replication", InheritedFrom=0, AgentType="Automatic", Plugin="Broadcast"):
+        values = {"Status": Status, "Type": Type, "InheritedFrom": InheritedFrom, "AgentType": AgentType, "Plugin": Plugin}
         more = {"Body": "", "Author": "prod", "AuthorGroup": "juno_prod"}
         self.transformations[transformationID] = {"TransformationID": transformationID, **values, **more}
 
@@ -99,6 +100,7 @@ def client():
 def grouper(client):
     made = make(TransformationAgent, client)
     made.transfClient, made.lastFileOffset = client, {}
+    made._chainTurns = ChainTurns(lambda numbers: {str(number): {"Stamp": "", "LookSeconds": 60} for number in numbers})
     made.transformationStatus, made.transformationTypes = ["Active", "Completing", "Flush"], ["Replication", "Removal"]
     return made
 
