@@ -99,6 +99,7 @@ class ChainCycle:
         self._upkeep = ChainUpkeep(ledger, transformations)
         self._ends = ChainEnds(ledger, transformations)
         self._descriptions: dict[str, ChainDescription] = {}
+        self._othersBlocks: dict[int, set[int]] = {}
         self._nextRefresh: datetime | None = None
 
     def run(self, limits: ChainLimits, now: datetime) -> ChainReport:
@@ -149,13 +150,17 @@ class ChainCycle:
             chains[number] = replace(chain, steps=steps, down=down)
 
     def _takeBlocks(self, chain: StartedChain, now: datetime) -> list[str]:
-        """Give a chain the blocks of its scope that it does not have."""
+        """Give a chain the blocks of its scope that it does not have. Those that it may not have are not tried in each cycle."""
         missing = self._ledger.missingBlocks(chain.chainID, chain.typeName, chain.scope)
-        if not missing:
+        others = self._othersBlocks.setdefault(chain.chainID, set())
+        wanted = sorted(missing.keys() - others)
+        if not wanted:
             return []
-        names = {blockID: f"{chain.production} {chain.typeName}/{name}" for blockID, name in missing.items()}
-        self._ledger.recordDecisions(ACTOR, "addBlock", dict.fromkeys(names.values(), "it belongs to the scope of the chain"))
-        added = self._ledger.addChainBlocks(chain.chainID, sorted(missing), ACTOR, now)
+        added = self._ledger.addChainBlocks(chain.chainID, wanted, ACTOR, now)
+        others |= set(wanted) - set(added)
+        names = [f"{chain.production} {chain.typeName}/{missing[blockID]}" for blockID in added]
+        if names:
+            self._ledger.recordDecisions(ACTOR, "addBlock", dict.fromkeys(names, "it belongs to the scope of the chain"))
         return [f"{chain.production} has a new block: {missing[blockID]} of Type {chain.typeName}" for blockID in added]
 
     def _blocks(self, chainIDs: Sequence[int], limits: ChainLimits, now: datetime) -> tuple[list[FedBlock], dict[int, int]]:
@@ -165,6 +170,7 @@ class ChainCycle:
         if isFull:
             self._nextRefresh = now + timedelta(seconds=limits.refreshSeconds)
             keep = {block.key for block in blocks}
+            self._othersBlocks.clear()
             self._feeder.forget(keep)
             self._ends.forget(keep)
         counts = {block.blockID: block.registeredFiles for block in blocks}

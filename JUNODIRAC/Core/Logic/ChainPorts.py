@@ -37,9 +37,9 @@ class FeedLedger(Protocol):
         """Blocks of the scope that the chain does not have yet, follow-up blocks of its blocks included: name by BlockID."""
 
     def addChainBlocks(self, chainID: int, blockIDs: Sequence[int], actor: str, now: datetime) -> list[int]:
-        """Give blocks to a chain.
+        """Give blocks to a chain, but for those that went through this version of it in another production already.
 
-        :returns: those that it did not have
+        :returns: those that it did not have, and has now
         """
 
     def fedBlocks(self, chainIDs: Sequence[int], withDone: bool) -> list[FedBlock]:

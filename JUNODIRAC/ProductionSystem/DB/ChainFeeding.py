@@ -52,19 +52,6 @@ class ChainFeeding(LedgerBlockFiles):
         )
         return dict(self.select(sql, (chainID, typeName, *args)))
 
-    def addChainBlocks(self, chainID: int, blockIDs: Sequence[int], actor: str, now: datetime) -> list[int]:
-        """See :meth:`FeedLedger.addChainBlocks`."""
-        added = []
-        for blockID in blockIDs:
-            sql = (
-                "INSERT INTO ChainBlocks (ChainID, BlockID, State, StateTime, AddedTime, AddedBy) VALUES (%s, %s, %s, %s, %s, %s)"
-                " ON DUPLICATE KEY UPDATE BlockID = ChainBlocks.BlockID"
-            )
-            values = (chainID, blockID, ChainBlockState.WAITING.value, now, now, rows.text(actor, 128))
-            if self.execute(sql, values):
-                added.append(blockID)
-        return added
-
     def fedBlocks(self, chainIDs: Sequence[int], withDone: bool) -> list[FedBlock]:
         """See :meth:`FeedLedger.fedBlocks`."""
         condition = "" if withDone else " AND NOT (c.State = 'Done' AND b.State = 'Done')"

@@ -89,6 +89,7 @@ class ChainWorld:
         self.crashAfter = False
         self.changes = 0
         self.refused: set[str] = set()
+        self.othersBlocks: set[int] = set()
         self.now = NOW
         self.restart()
 
@@ -210,7 +211,7 @@ class ChainWorld:
     def addChainBlocks(self, chainID, blockIDs, actor, now):
         self._change("addChainBlocks")
         self._crash(False)
-        added = [blockID for blockID in blockIDs if blockID not in self.inChain]
+        added = [blockID for blockID in blockIDs if blockID not in self.inChain and blockID not in self.othersBlocks]
         self.inChain |= {blockID: self.blocks[blockID] for blockID in added}
         self._crash(True)
         return added

@@ -48,6 +48,18 @@ def test_each_new_block_and_its_late_files_come_in_and_older_blocks_do_not():
     assert sum("has a new block" in line for line in world.news) == 2
 
 
+def test_a_block_that_went_through_this_version_in_another_chain_is_left_out_and_not_tried_in_each_cycle():
+    world = ChainWorld(scope=ChainScope(blocks=("20300101", "20300102")))
+    world.addBlock(1, "20300101")
+    world.addBlock(2, "20300102")
+    world.othersBlocks = {1}
+    for _ in range(4):
+        world.run()
+    assert set(world.inChain) == {2}
+    assert world.calls["addChainBlocks"] <= 2
+    assert [name for action, name in world.journal if action == "addBlock"] == ["rerec-J1-v1 RTRaw/20300102"]
+
+
 # ---- which files
 
 
