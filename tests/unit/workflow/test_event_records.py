@@ -109,9 +109,8 @@ def test_bytes_behind_the_end_and_a_wrong_number_at_the_end_are_found(tmp_path):
 
 
 def test_a_file_that_is_given_up_is_not_whole(tmp_path):
-    with pytest.raises(ValueError, match="cannot follow"), RecordWriter(tmp_path / "file") as writer:
-        for _ in range(2):
-            writer.write(makeRecord(1, 1, b""))
+    with pytest.raises(ValueError, match="cannot follow"):
+        written(tmp_path / "file", [(1, 1, b""), (1, 1, b"")])
     with pytest.raises(BadRecord, match="cut before its end record"):
         countFile(tmp_path / "file")
 
