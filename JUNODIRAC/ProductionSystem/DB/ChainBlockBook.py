@@ -50,6 +50,13 @@ class ChainBlockBook(LedgerConnection):
         )
         return [_block(row) for row in self.select(sql, (chainID, block))]
 
+    def blockCounts(self) -> dict[int, dict[str, int]]:
+        """Number of blocks by ChainID and state."""
+        found: dict[int, dict[str, int]] = {}
+        for chainID, state, count in self.select("SELECT ChainID, State, COUNT(*) FROM ChainBlocks GROUP BY 1, 2"):
+            found.setdefault(chainID, {})[state] = count
+        return found
+
     def addChainBlocks(self, chainID: int, blockIDs: Sequence[int], actor: str, now: datetime) -> list[int]:
         """Give blocks to a chain that its scope means but does not name.
 
@@ -88,7 +95,10 @@ class ChainBlockBook(LedgerConnection):
 
         Locks the chains of its name and version, all of them in one order, so that two who do so never wait for each other.
         """
-        sql = "SELECT o.ChainID FROM Chains c JOIN Chains o USING (Name, Version) WHERE c.ChainID = %s ORDER BY o.ChainID FOR UPDATE"
+        sql = (
+            "SELECT o.ChainID FROM Chains c JOIN Chains o USING (Name, Version) WHERE c.ChainID = %s"
+            " ORDER BY o.ChainID FOR UPDATE"
+        )
         others = [number for (number,) in self.select(sql, (chainID,), conn) if number != chainID]
         if not others:
             return []

@@ -5,8 +5,10 @@ from __future__ import annotations
 from JUNODIRAC.ProductionSystem.DB.ChainAttempts import ChainAttempts
 from JUNODIRAC.ProductionSystem.DB.ChainAudits import ChainAudits
 from JUNODIRAC.ProductionSystem.DB.ChainBook import ChainBook
+from JUNODIRAC.ProductionSystem.DB.ChainFigures import ChainFigures
 from JUNODIRAC.ProductionSystem.DB.ChainPlans import ChainPlans
 from JUNODIRAC.ProductionSystem.DB.ChainProgress import ChainProgress
+from JUNODIRAC.ProductionSystem.DB.ChainWaivers import ChainWaivers
 from JUNODIRAC.ProductionSystem.DB.RunQualities import RunQualities
 from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
 
@@ -19,6 +21,8 @@ class ChainLedger(
     ChainPlans,
     ChainProgress,
     RunQualities,
+    ChainFigures,
+    ChainWaivers,
     ChainBook,
     RawDataDB,
 ):

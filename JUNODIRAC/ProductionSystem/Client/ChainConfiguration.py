@@ -1,0 +1,22 @@
+"""What the configuration knows that a chain names: Types, sites, storage elements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from DIRAC.ConfigurationSystem.Client.Config import gConfig
+from DIRAC.ConfigurationSystem.Client.Helpers.Resources import getSites
+
+from JUNODIRAC.Core.Domain.ChainRules import Known
+from JUNODIRAC.RawDataSystem.Client.TypePolicies import loadEachTypePolicy
+
+
+def knownConfiguration(vo: str) -> Known:
+    """What is known; what the configuration has nothing of, because it was not reached, is not asked."""
+    good, bad = loadEachTypePolicy(vo)
+    storages: list[str] = gConfig.getSections("/Resources/StorageElements").get("Value") or []
+    return Known(_asked({*good, *bad}), _asked(getSites().get("Value") or []), _asked(storages))
+
+
+def _asked(names: Collection[str]) -> Collection[str] | None:
+    return frozenset(names) or None
