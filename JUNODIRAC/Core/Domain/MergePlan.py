@@ -31,6 +31,7 @@ class MergePiece:
     """An input of a merge, or the place where one is to come.
 
     :param name: LFN; empty for one that does not exist
+    :param sizeBytes: 0 as long as it is not known
     :param sites: of the step, at which it has a replica
     :param moves: attempts at it that failed in a way that asks for another site
     """
@@ -101,12 +102,13 @@ def planMerge(pieces: Iterable[MergePiece], rule: MergeRule, isClosed: bool) -> 
     """
     out: list[tuple[MergePiece, ...]] = []
     group = _Group(rule)
+    mayGrow = not isClosed
     for piece in sorted(pieces, key=lambda each: each.place):
         if piece.state is PieceState.LOST:
             continue
         if piece.state is PieceState.PENDING:
             # what comes there may have room in the group, which therefore waits for it though the block is closed
-            isClosed = False
+            mayGrow = group.takes(piece)
             break
         isReady = piece.state is PieceState.READY
         if not isReady or not group.takes(piece):
@@ -116,7 +118,7 @@ def planMerge(pieces: Iterable[MergePiece], rule: MergeRule, isClosed: bool) -> 
             group = _Group(rule)
         if isReady:
             group.add(piece)
-    if group.pieces and (isClosed or group.isFull):
+    if group.pieces and (not mayGrow or group.isFull):
         out.append(tuple(group.pieces))
     return out
 
