@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from junotestbed.chainblocks import CALIBRATION, PHYSICS, TYPE, ChainedBlock, typed
-from junotestbed.chaindemo import DESTINATIONS, shippedChain
+from junotestbed.chaindemo import DESTINATIONS, SMALL, shippedChain
 from junotestbed.chainfacts import JudgedChain
 from junotestbed.chainjudge import ChainVerdict
 
@@ -23,12 +23,10 @@ PER_STREAM, LATE = 15, 4
 _REASON = ("--reason", "system test", "--yes")
 
 
-#: the shipped chain for files of 4 kB: other sizes of groups, and a gate more
-SMALL = {
-    "cores: 8": "cores: 2",
-    "    sites: [DIRAC": "    group: {files: 5}\n    max-wait: 5 min\n    sites: [DIRAC",
+#: a gate more, and groups wait for what comes late
+GATED = {
     "gates: [catalogue-up, storage-up]": "gates: [run-good, catalogue-up, storage-up]",
-    "bytes: 1 GB": "bytes: 18 kB",
+    "max-wait: 10 s": "max-wait: 5 min",
 }
 
 
@@ -70,7 +68,7 @@ def tell(testbed, story: Story) -> None:
     folder.mkdir(exist_ok=True)
     version = f"T{int(time.time())}"
     path = folder / f"rerec-merge-{version}.yaml"
-    path.write_text(shippedChain(version, SMALL))
+    path.write_text(shippedChain(version, SMALL | GATED))
 
     def say(name: str, *words: str):
         story.said[name] = typed(testbed, *words)

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 SHIPPED = SOURCE_DIR / "etc/chains/rerec-merge.yaml"
 DESTINATIONS = ("IHEP-JUNOEOS", "CNAF-STORM", "JINR-EOS")
+#: the shipped chain for files of 4 kB: other sizes of groups, and no long waits
+SMALL = {
+    "cores: 8": "cores: 2",
+    "    sites: [DIRAC": "    group: {files: 5}\n    max-wait: 10 s\n    sites: [DIRAC",
+    "bytes: 1 GB": "bytes: 18 kB",
+    "kind: replicate": "kind: replicate\n    max-wait: 2 s",
+}
 _RUN = 8100
 #: between two looks
 _EVERY_SECONDS = 2
