@@ -7,16 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from JUNODIRAC.Core.Domain.ChainRecords import ChainRefused
+
 #: what a run has to be for the gate run-good
 GOOD = "good"
 #: words for the quality of a run that every installation has
 KNOWN_QUALITIES = (GOOD, "bad", "unknown")
 #: runs that one command may name
 MOST_RUNS = 10_000
-_RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
+_RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 
 
-class BadRuns(Exception):
+class BadRuns(ChainRefused):
     """Runs or a word that cannot be taken; nothing was changed."""
 
 

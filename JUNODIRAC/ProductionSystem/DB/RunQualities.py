@@ -45,6 +45,14 @@ class RunQualities(LedgerConnection):
         found = self.select(f"{sql} ORDER BY RunNumber DESC LIMIT %s", (quality, *sorted(runs), limit))
         return [RunFlag(run, word, rows.aware(time), actor, reason) for run, word, time, actor, reason in found]
 
+    def knownRuns(self, runs: Collection[int]) -> set[int]:
+        """Those of these runs of which a file was announced."""
+        found: set[int] = set()
+        for chunk in rows.chunks(sorted(runs)):
+            sql = f"SELECT DISTINCT RunNumber FROM Runs WHERE RunNumber IN ({rows.placeholders(len(chunk))})"
+            found |= {run for (run,) in self.select(sql, chunk)}
+        return found
+
     def runSteps(self, runs: Collection[int]) -> list[RunStep]:
         """The files of these runs in blocks of chains that are under way, for each step that takes files of the ledger."""
         found = []

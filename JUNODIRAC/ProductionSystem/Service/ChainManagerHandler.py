@@ -16,6 +16,7 @@ from JUNODIRAC.ProductionSystem.Service.AuditMethods import AuditMethods
 from JUNODIRAC.ProductionSystem.Service.ChainMethods import ChainMethods
 from JUNODIRAC.ProductionSystem.Service.JobMethods import JobMethods
 from JUNODIRAC.ProductionSystem.Service.PlanMethods import PlanMethods
+from JUNODIRAC.ProductionSystem.Service.RunMethods import RunMethods
 
 
 class ChainManagerHandler(
@@ -23,5 +24,6 @@ class ChainManagerHandler(
     ChainMethods,
     JobMethods,
     PlanMethods,
+    RunMethods,
 ):
     """Production/ChainManager: all of it is in its bases."""
