@@ -19,4 +19,4 @@ def knownConfiguration(vo: str) -> Known:
 
 
 def _asked(names: Collection[str]) -> Collection[str] | None:
-    return frozenset(names) or None
+    return frozenset(name for name in names if name) or None

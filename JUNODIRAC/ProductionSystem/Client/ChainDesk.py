@@ -147,12 +147,13 @@ class ChainDesk:
         """What :meth:`switch` would do: Production, State, NewState, Transformations.
 
         :param verb: stop or resume
-        :raises ChainRefused: if the chain is in another state
+        :raises ChainRefused: if the chain is neither Active nor Stopped
         """
         chain = self._ledger.readChain(production)
-        old, new = _SWITCHES[verb]
-        if chain.state is not old:
-            raise ChainRefused(f"chain {production} is {chain.state}; only a chain that is {old} can be made {new}{_hint(chain)}")
+        new = _SWITCHES[verb]
+        # one that is there already may have been cut short on its way, or switched by other means
+        if chain.state not in _SWITCHES.values():
+            raise ChainRefused(f"chain {production} is {chain.state} and cannot be made {new}{_hint(chain)}")
         steps = self._ledger.chainSteps(chain.chainID)
         return {
             "Production": production,
@@ -192,7 +193,7 @@ class ChainDesk:
         }
 
 
-_SWITCHES = {"stop": (ChainState.ACTIVE, ChainState.STOPPED), "resume": (ChainState.STOPPED, ChainState.ACTIVE)}
+_SWITCHES = {"stop": ChainState.STOPPED, "resume": ChainState.ACTIVE}
 
 
 def _hint(chain: StartedChain) -> str:
