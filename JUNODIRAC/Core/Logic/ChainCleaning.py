@@ -60,7 +60,7 @@ class ChainCleaning:
         :returns: how many
         """
         before = now - timedelta(seconds=self._options.stuckSeconds)
-        running = self._book.runningAttempts(before, self._options.limit)
+        running = self._book.silentAttempts(before, self._options.limit)
         statuses = self._facts.jobStatuses({each.jobID for each in running}) if running else {}
         if statuses is None:
             return 0

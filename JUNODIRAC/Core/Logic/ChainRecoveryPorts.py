@@ -14,6 +14,7 @@ from JUNODIRAC.Core.Domain.ChainRecoveryRecords import RecoveryRecord
 class StepUnderRecovery:
     """A step of kind process or merge.
 
+    :param sourceNumber: of the step that makes its input; None: its input is files of the ledger
     :param isHeld: a gate or a person keeps it back, so that its tasks wait rightly
     """
 
@@ -22,6 +23,7 @@ class StepUnderRecovery:
     stepNumber: int
     step: str
     transformationID: int
+    sourceNumber: int | None = None
     isHeld: bool = False
 
 
@@ -118,7 +120,7 @@ class RecoveryBook(Protocol):
     def attemptsOfTasks(self, transformationID: int, taskIDs: Collection[int]) -> Mapping[int, Sequence[AttemptFacts]]:
         """By task, in the order of their beginnings."""
 
-    def runningAttempts(self, before: datetime, limit: int) -> Sequence[AttemptFacts]:
+    def silentAttempts(self, before: datetime, limit: int) -> Sequence[AttemptFacts]:
         """Attempts that are said to run, and of which nothing was heard since this time, the oldest first."""
 
     def declareDead(self, attemptIDs: Collection[int], detail: str) -> set[int]:

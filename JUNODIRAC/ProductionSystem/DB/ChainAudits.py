@@ -65,6 +65,16 @@ class ChainAudits(ChainAuditFacts):
         sql = f"{_READ} WHERE a.ChainID = %s AND a.BlockID = %s ORDER BY a.AuditID DESC LIMIT %s"
         return [_auditOf(row) for row in self.select(sql, (chainID, blockID, limit))]
 
+    def namedByAudits(self, chainID: int, step: str) -> list[str]:
+        """Inputs of a step that the newest audits of the chain's blocks found without daughter."""
+        sql = (
+            f"{_READ} JOIN (SELECT MAX(AuditID) AS AuditID FROM Audits WHERE ChainID = %s GROUP BY BlockID) n USING (AuditID)"
+            " WHERE a.Verdict = %s"
+        )
+        records = [_auditOf(row) for row in self.select(sql, (chainID, AuditVerdict.OFF.value))]
+        kind = Finding.WITHOUT_DAUGHTER
+        return sorted({each.lfn for record in records for each in record.findings if each.kind is kind and each.step == step})
+
     def endedBlocks(self) -> list[tuple[int, int, int, bool]]:
         """ChainID, BlockID, EndedSteps and whether its chain has no step more, of blocks with an ended step that are not Done."""
         sql = (

@@ -8,6 +8,8 @@ from JUNODIRAC.ProductionSystem.DB.ChainBook import ChainBook
 from JUNODIRAC.ProductionSystem.DB.ChainFigures import ChainFigures
 from JUNODIRAC.ProductionSystem.DB.ChainPlans import ChainPlans
 from JUNODIRAC.ProductionSystem.DB.ChainProgress import ChainProgress
+from JUNODIRAC.ProductionSystem.DB.ChainRecoveries import ChainRecoveries
+from JUNODIRAC.ProductionSystem.DB.ChainRetirements import ChainRetirements
 from JUNODIRAC.ProductionSystem.DB.ChainWaivers import ChainWaivers
 from JUNODIRAC.ProductionSystem.DB.RunQualities import RunQualities
 from JUNODIRAC.RawDataSystem.DB.RawDataDB import RawDataDB
@@ -20,6 +22,8 @@ class ChainLedger(
     ChainAudits,
     ChainPlans,
     ChainProgress,
+    ChainRecoveries,
+    ChainRetirements,
     RunQualities,
     ChainFigures,
     ChainWaivers,

@@ -184,7 +184,7 @@ class World:
     def attemptsOfTasks(self, transformationID, taskIDs):
         return {each: [a for a in self.attempts.values() if a.taskID == each] for each in taskIDs}
 
-    def runningAttempts(self, before, limit):
+    def silentAttempts(self, before, limit):
         return [each for each in self.attempts.values() if each.state == "Running" and each.lastTime < before]
 
     def declareDead(self, attemptIDs, detail):
