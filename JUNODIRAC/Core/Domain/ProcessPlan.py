@@ -77,7 +77,7 @@ class ProcessPlan:
 
     :param groups: site and inputs in order
     :param homes: sites that were chosen for streams that had none
-    :param awaited: inputs that wait for a copy at the site of their stream
+    :param awaited: inputs that wait for a copy: at the site of their stream, or at any
     """
 
     groups: tuple[tuple[str, tuple[WaitingInput, ...]], ...]
@@ -101,11 +101,14 @@ def planProcess(
     """
     load = {site: sites.load.get(site, 0) for site in rule.sites}
     streams: dict[Stream, list[WaitingInput]] = defaultdict(list)
-    for each in {each.lfn: each for each in waiting if not each.sites.isdisjoint(load)}.values():
-        streams[each.block, each.stream].append(each)
+    awaited: list[WaitingInput] = []
+    for each in {each.lfn: each for each in waiting}.values():
+        if each.sites.isdisjoint(load):
+            awaited.append(each)
+        else:
+            streams[each.block, each.stream].append(each)
     groups: list[tuple[str, tuple[WaitingInput, ...]]] = []
     chosen: dict[Stream, str] = {}
-    awaited: list[WaitingInput] = []
     for stream in sorted(streams):
         inputs = sorted(streams[stream], key=lambda each: each.place)
         home = sites.homes.get(stream)
@@ -120,7 +123,7 @@ def planProcess(
                 awaited.append(each)
         for site in sorted(atSite):
             groups += [(site, group) for group in _groups(atSite[site], rule, stream[0] in closed)]
-    return ProcessPlan(tuple(groups), chosen, tuple(awaited))
+    return ProcessPlan(tuple(groups), chosen, tuple(sorted(awaited, key=lambda each: each.lfn)))
 
 
 def _newHome(inputs: Sequence[WaitingInput], load: Mapping[str, int], expected: Collection[str]) -> str:

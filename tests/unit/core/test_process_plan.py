@@ -79,7 +79,10 @@ def test_what_does_not_go_waits_for_a_copy_or_in_one_young_group_that_has_room(w
     homes = {**sites.homes, **plan.homes}
     left: Counter[object] = Counter()
     for each in waits:
-        if each.lfn in going or not each.sites:
+        if each.lfn in going:
+            continue
+        if not each.sites:
+            assert each in plan.awaited
             continue
         home = homes[each.block, each.stream]
         if home in each.sites or each.moves or each.ageSeconds >= rule.patienceSeconds:
@@ -190,9 +193,9 @@ def test_after_attempts_that_ask_for_another_site_an_input_goes_round_those_that
     assert planned(planProcess([waiting(1, "CNAF", moves=1)], rule, sites, ())) == [("CNAF", [1])]
 
 
-def test_an_input_that_no_site_of_the_step_has_stays() -> None:
-    plan = planProcess([waiting(1, ""), waiting(2, "elsewhere")], ProcessRule(1, None, 0, 0, SITES), SitesOfStreams(), {1})
-    assert plan == ProcessPlan((), {}, ())
+def test_an_input_that_no_site_of_the_step_has_waits_for_a_copy() -> None:
+    inputs = [waiting(1, ""), waiting(2, "elsewhere")]
+    assert planProcess(inputs, ProcessRule(1, None, 0, 0, SITES), SitesOfStreams(), {1}) == ProcessPlan((), {}, tuple(inputs))
 
 
 def test_a_group_of_nothing_is_refused() -> None:
