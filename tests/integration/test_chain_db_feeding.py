@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ledgertools import announced, makeFile
 
+from JUNODIRAC.Core.Domain.BlockInChain import BlockInChain
 from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.ChainBlockFacts import BlockOutcome, StepCounts
 from JUNODIRAC.Core.Domain.ChainRecords import ChainBlockState, ChainScope
@@ -243,3 +244,14 @@ def test_the_files_of_a_run_are_counted_in_each_step_of_each_chain_that_is_under
     assert mine == [RunStep(f"rerec-{typeName}-v1", 1, 123, 3, 2)]
     chains.execute("UPDATE Chains SET State = 'Ended' WHERE ChainID = %s", (chainID,))
     assert [each for each in chains.runSteps([123]) if each.production == f"rerec-{typeName}-v1"] == []
+
+
+def test_a_block_knows_its_chains_and_what_they_wait_for(chains, chainID, typeName):
+    ids = register(chains, makeFile(typeName), makeFile(typeName, 2, "20230309"))
+    blockID = ids["20230302"]
+    chains.addChainBlocks(chainID, [blockID], "test", NOW)
+    chains.saveBlockLook(chainID, blockID, 5, 3, "one\ntwo", NOW)
+    chains.holdStep(chains.chainSteps(chainID)[0], "catalogue-up: away", NOW)
+    name = f"rerec-{typeName}-v1"
+    expected = BlockInChain(name, "Active", "Waiting", 0, 2, 5, 3, "one\ntwo", "", "step rawrec is held: catalogue-up: away")
+    assert chains.blockChains(list(ids.values())) == {blockID: [expected]}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from JUNODIRAC.Core.Domain.BlockInChain import BlockInChain
 from JUNODIRAC.Core.Domain.BlockProgress import RATE_WINDOW, BlockOutlook, Sample, outlookOf
 from JUNODIRAC.Core.Domain.BlockState import BlockState
 from JUNODIRAC.Core.Domain.BlockStatus import BlockStatus
@@ -27,15 +28,25 @@ class SampleLedger(Protocol):
     """What is asked of the ledger."""
 
     def firstSamples(self, blockIDs: Sequence[int], since: datetime) -> dict[tuple[int, str], Sample]: ...
+    def blockChains(self, blockIDs: Sequence[int]) -> dict[int, list[BlockInChain]]: ...
 
 
 def statusDocuments(
     statuses: Sequence[BlockStatus], ledger: SampleLedger, policies: Mapping[str, TypePolicy], now: datetime
 ) -> list[dict[str, Any]]:
-    """For JSON: :meth:`BlockStatus.toDict` of each block with its outlook."""
+    """For JSON: :meth:`BlockStatus.toDict` of each block with its outlook and its chains."""
     copying = [status.block.life.blockID for status in statuses if status.block.life and not status.complete]
     samples = ledger.firstSamples(copying, now - RATE_WINDOW) if copying else {}
-    return [_document(status, samples, policies.get(status.block.typeName), now) for status in statuses]
+    chains = ledger.blockChains([status.block.life.blockID for status in statuses if status.block.life])
+    return [
+        _document(status, samples, policies.get(status.block.typeName), now) | {"Chains": _chainDocuments(status, chains)}
+        for status in statuses
+    ]
+
+
+def _chainDocuments(status: BlockStatus, chains: Mapping[int, Sequence[BlockInChain]]) -> list[dict[str, Any]]:
+    life = status.block.life
+    return [each.toDict() for each in chains.get(life.blockID, ())] if life else []
 
 
 def _document(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from JUNODIRAC.RawDataSystem.DB.LedgerBlockChains import LedgerBlockChains
 from JUNODIRAC.RawDataSystem.DB.LedgerBlockLife import LedgerBlockLife
 from JUNODIRAC.RawDataSystem.DB.LedgerBlocks import LedgerBlocks, LedgerMismatch
 from JUNODIRAC.RawDataSystem.DB.LedgerDatasets import LedgerDatasets
@@ -34,6 +35,7 @@ class RawDataDB(
     LedgerDatasets,
     LedgerReports,
     LedgerTails,
+    LedgerBlockChains,
     LedgerWhy,
 ):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""

@@ -6,7 +6,8 @@ block and of its copy at the site, the time until the last file is there at the 
 missing or nothing moves), the transformation with its status and its files by status. Blocks with a problem, and blocks that made
 no progress for longer than their Type allows (overdue), are named below. A block is complete at a site when all its files have a
 replica there and the transformation has finished with all of them. It is complete when that holds for all its sites and each file
-that was ever announced is registered, waived or dropped. With BLOCK the waived files are named, with --json always.
+that was ever announced is registered, waived or dropped. With BLOCK the waived files are named, with --json always. Below stands
+a line for each chain that runs on a block, with BLOCK also what its files wait for there.
 
 Usage:
   dirac-juno-block-status [options] [BLOCK]
@@ -53,7 +54,7 @@ _CLEAR = "\033[H\033[2J"
 def statusText(answer: dict[str, Any], colour: bool, withNames: bool = False) -> str:
     """The service's answer as a table, with what is noteworthy below it.
 
-    :param withNames: name the waived files
+    :param withNames: name the waived files, and say what files wait for in chains
     """
     rows = [row for block in answer["Blocks"] for row in _rowsOf(block)]
     lines = [renderTable(TITLES, rows, NUMBERS, colour) if rows else "no blocks"]
@@ -63,6 +64,7 @@ def statusText(answer: dict[str, Any], colour: bool, withNames: bool = False) ->
                 lines.append(paint(f"{block['Type']} {block['Block']}: {block[state]} file(s) {what}", style, colour))
         lines += [f"  {_waivedText(file)}" for file in block["WaivedFiles"] if withNames]
         lines += [paint(text, "bad", colour) for text in _alarms(block)]
+        lines += [line for chain in block.get("Chains", ()) for line in _chainLines(block, chain, colour, withNames)]
     for typeName, reasons in sorted(answer["Quarantine"].items()):
         counts = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         lines.append(f"refused announcements of {typeName}, open: {counts}")
@@ -70,6 +72,18 @@ def statusText(answer: dict[str, Any], colour: bool, withNames: bool = False) ->
         lines.append(f"the newest {len(answer['Blocks'])} of {answer['Total']} blocks; name a block or use --limit for others")
     lines += [paint(f"not available: {text}", "bad", colour) for text in answer["Unavailable"]]
     return "\n".join(lines)
+
+
+def _chainLines(block: dict[str, Any], chain: dict[str, Any], colour: bool, withWaits: bool) -> list[str]:
+    """How far a block is in a chain, in one short line, and what keeps it back."""
+    state = paint(chain["State"], _STATE_STYLES.get(chain["State"], ""), colour)
+    steps = f"{chain['EndedSteps']} of {chain['Steps']} steps ended"
+    files = f"{chain['Attached']} of {chain['Wanted']} files went in"
+    stopped = "" if chain["ChainState"] == "Active" else f", the chain is {chain['ChainState']}"
+    lines = [f"{block['Type']} {block['Block']}: chain {chain['Chain']}: {state}, {steps}, {files}{stopped}"]
+    reasons = [chain["Problem"]] if chain["Problem"] else []
+    reasons += [*chain["Held"], *chain["Waits"]] if withWaits else []
+    return lines + [paint(f"  {printable(text)}", "bad" if text == chain["Problem"] else "busy", colour) for text in reasons]
 
 
 def _waivedText(file: dict[str, Any]) -> str:

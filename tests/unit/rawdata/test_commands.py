@@ -8,6 +8,7 @@ import sys
 import pytest
 from DIRAC.Core.Utilities.DErrno import ENOAUTH
 
+from JUNODIRAC.Core.Domain.BlockInChain import BlockInChain
 from JUNODIRAC.Core.Utilities.TextTable import Cell, formatBytes, renderTable
 from JUNODIRAC.RawDataSystem.Client.BlockVerbs.OpenVerb import planText
 from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandError, CommandLine, ServiceDown, failureOf
@@ -106,6 +107,17 @@ def test_the_waived_files_of_a_block_are_named_with_who_when_and_why():
     for value in ("Daq.7.dat", "NotOnStorage: no it there", "by prod 2023-03-02 12:00:00", "with node 5"):
         assert value in text
     assert "\x1b" not in text
+
+
+def test_how_far_a_block_is_in_its_chains_is_one_line_and_what_it_waits_for_is_told_of_a_named_block():
+    chain = BlockInChain("rerec-J1-v1", "Stopped", "Waiting", 1, 2, 1200, 0, "1,200 files wait\ntwo", "", "step x is held: y")
+    answer = {**ANSWER, "Blocks": [{**BLOCK, "Chains": [chain.toDict()]}]}
+    line = "Raw 20230302: chain rerec-J1-v1: Waiting, 1 of 2 steps ended, 0 of 1200 files went in, the chain is Stopped"
+    lines = dirac_juno_block_status.statusText(answer, colour=False).splitlines()
+    assert line in lines
+    assert "  1,200 files wait" not in lines
+    lines = dirac_juno_block_status.statusText(answer, colour=False, withNames=True).splitlines()
+    assert lines[lines.index(line) + 1 :][:3] == ["  step x is held: y", "  1,200 files wait", "  two"]
 
 
 def test_what_is_not_available_is_said_and_shown_as_a_question_mark():
