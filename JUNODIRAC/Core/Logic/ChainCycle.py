@@ -19,6 +19,7 @@ from JUNODIRAC.Core.Logic.ChainFeeder import BlockLook, ChainContext, ChainFeede
 from JUNODIRAC.Core.Logic.ChainHolds import ACTOR, ChainHolds, ServiceAnswers
 from JUNODIRAC.Core.Logic.ChainPorts import (
     ChainReader,
+    Completer,
     FeedCatalogue,
     FeedLedger,
     FeedTransformations,
@@ -40,6 +41,7 @@ class ChainLimits:
     :param countSeconds: between two counts of a block that is at work
     :param refreshSeconds: after which all is looked at again, changed or not, and lost attachments are searched for
     :param heldAlarmSeconds: after which a held step is a problem of its blocks
+    :param startSeconds: after which a chain that is still being started was cut short, and is completed
     """
 
     cycleSeconds: float = 50.0
@@ -47,6 +49,7 @@ class ChainLimits:
     countSeconds: float = 30.0
     refreshSeconds: float = 600.0
     heldAlarmSeconds: float = 3600.0
+    startSeconds: float = 120.0
 
 
 @dataclass
@@ -79,6 +82,7 @@ class ChainCycle:
     :param reader: of descriptions
     :param prober: asks services whether they answer
     :param storagesOf: the storage elements of a DIRAC site
+    :param completer: completes chains whose start was cut short
     :param clock: seconds that pass, for example ``time.monotonic``
     """
 
@@ -90,9 +94,10 @@ class ChainCycle:
         reader: ChainReader,
         prober: Prober,
         storagesOf: SiteStorages,
+        completer: Completer,
         clock: Callable[[], float],
     ) -> None:
-        self._ledger, self._reader, self._clock = ledger, reader, clock
+        self._ledger, self._reader, self._completer, self._clock = ledger, reader, completer, clock
         self._answers = ServiceAnswers(prober)
         self._holds = ChainHolds(ledger, transformations, self._answers, storagesOf)
         self._feeder = ChainFeeder(ledger, catalogue, transformations, storagesOf)
@@ -108,6 +113,9 @@ class ChainCycle:
         :raises TemporaryFailure: if the ledger does not answer
         """
         report, end = ChainReport(), self._clock() + limits.cycleSeconds
+        for each in self._ledger.readChains((ChainState.STARTING,)):
+            if now - each.stateTime >= timedelta(seconds=limits.startSeconds):
+                self._guarded(report, f"start of {each.production}", partial(self._complete, each))
         started = self._ledger.readChains((ChainState.ACTIVE,))
         chains = [context for each in started if (context := self._context(each, report)) is not None]
         report.chains = len(chains)
@@ -127,6 +135,10 @@ class ChainCycle:
         return report
 
     # ---- steps
+
+    def _complete(self, chain: StartedChain) -> list[str]:
+        self._completer(chain, ACTOR)
+        return [f"{chain.production}: its start was cut short, and is completed"]
 
     def _context(self, chain: StartedChain, report: ChainReport) -> ChainContext | None:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from JUNODIRAC.Core.Domain.ChainDescription import SERVICE_GATES, ChainStep, Gate
-from JUNODIRAC.Core.Domain.ChainRecords import StepTransformation
+from JUNODIRAC.Core.Domain.ChainRecords import ChainState, StepTransformation
 from JUNODIRAC.Core.Logic.ChainFeeder import ChainContext
 from JUNODIRAC.Core.Logic.ChainPorts import FeedLedger, FeedTransformations, Prober, SiteStorages
 
@@ -110,6 +110,9 @@ class ChainHolds:
         )
         if status == _STOPPED:
             self._transformations.setStatus(row.transformationID, _ACTIVE)
+            # a person who stops a chain says so first and stops its transformations then: he must not be overtaken
+            if chain.chainID not in {each.chainID for each in self._ledger.readChains((ChainState.ACTIVE,))}:
+                self._transformations.setStatus(row.transformationID, _STOPPED)
         self._ledger.releaseStep(row)
         return f"{name} goes on: what it waited for answers again"
 

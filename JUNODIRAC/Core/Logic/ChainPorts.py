@@ -15,6 +15,8 @@ from JUNODIRAC.Core.Domain.ChainRecords import ChainScope, ChainState, StartedCh
 ChainReader = Callable[[str], ChainDescription]
 #: asks whether services answer: why not, by the name of each that does not
 Prober = Callable[[Collection[str]], Mapping[str, str]]
+#: completes a chain whose start was cut short, in the name of an actor
+Completer = Callable[[StartedChain, str], object]
 #: the storage elements of a DIRAC site
 SiteStorages = Callable[[str], Collection[str]]
 

@@ -26,6 +26,7 @@ from DIRAC.TransformationSystem.Client.TransformationClient import Transformatio
 
 from JUNODIRAC.Core.Logic.ChainCycle import ChainCycle, ChainLimits, ChainReport
 from JUNODIRAC.ProductionSystem.Client.ChainReader import readChain
+from JUNODIRAC.ProductionSystem.Client.ChainStarter import openStarter
 from JUNODIRAC.ProductionSystem.Client.FedTransformations import FedTransformations
 from JUNODIRAC.ProductionSystem.Client.ServiceProbes import ServiceProbes, storagesOfSites
 from JUNODIRAC.ProductionSystem.DB.ChainLedger import ChainLedger
@@ -67,7 +68,8 @@ class ChainAgent(AgentModule):
             transformations = FedTransformations(TransformationClient(), TransformationClient(**owner.clientArguments))
             prober = ServiceProbes(vo, self._number("ProbeSeconds", _DEFAULT_PROBE_SECONDS))
             ledger, storagesOf = ChainLedger(parentLogger=self.log), storagesOfSites(vo)
-            self._cycle = ChainCycle(ledger, SiteCatalogue(), transformations, readChain, prober, storagesOf, monotonic)
+            complete = openStarter(ledger, vo).complete
+            self._cycle = ChainCycle(ledger, SiteCatalogue(), transformations, readChain, prober, storagesOf, complete, monotonic)
         return self._cycle
 
     def _say(self, troubles: dict[str, str]) -> None:

@@ -85,6 +85,7 @@ class ChainWorld:
         self.journal: list[tuple[str, str]] = []
         self.looks: dict[int, str] = {}
         self.news: list[str] = []
+        self.stopsWhenActive = False
         self.crashAt: int | None = None
         self.crashAfter = False
         self.changes = 0
@@ -98,7 +99,7 @@ class ChainWorld:
     def restart(self) -> None:
         """The agent begins anew, with nothing but the ledger."""
         self.cycle = ChainCycle(
-            self, self, self, lambda _text: self.description, self._probe, lambda site: SITES[site], lambda: 0.0
+            self, self, self, lambda _text: self.description, self._probe, lambda site: SITES[site], self._complete, lambda: 0.0
         )
 
     def run(self, seconds: float = 10, limits: ChainLimits = LIMITS):
@@ -181,6 +182,10 @@ class ChainWorld:
     def _probe(self, names):
         self.calls["probe"] += 1
         return {name: why for name, why in self.failures.items() if name in names}
+
+    def _complete(self, chain, actor):
+        self.calls["complete"] += 1
+        self.chainState = ChainState.ACTIVE
 
     # ---- the ledger
 
@@ -346,6 +351,8 @@ class ChainWorld:
         self._crash(False)
         self.statusOf[transformationID] = status
         self._crash(True)
+        if self.stopsWhenActive and status == "Active":
+            self.chainState = ChainState.STOPPED
 
     def fileCounts(self, transformationIDs):
         self.calls["fileCounts"] += 1

@@ -60,6 +60,16 @@ def test_a_block_that_went_through_this_version_in_another_chain_is_left_out_and
     assert [name for action, name in world.journal if action == "addBlock"] == ["rerec-J1-v1 RTRaw/20300102"]
 
 
+def test_a_start_that_was_cut_short_is_completed_after_a_while_and_one_that_is_under_way_is_left_alone():
+    world = world_with()
+    world.chainState = ChainState.STARTING
+    world.register(1, CNAF)
+    world.run(seconds=60)
+    assert (world.calls["complete"], world.given) == (0, set())
+    world.run(seconds=60)
+    assert (world.calls["complete"], world.given) == (1, {1})
+
+
 # ---- which files
 
 
@@ -341,6 +351,17 @@ def test_a_stopped_chain_is_left_alone_also_one_that_was_held():
     for _ in range(3):
         world.run()
     assert (world.statusOf[11], world.given) == ("Stopped", set())
+
+
+def test_a_person_who_stops_a_chain_at_the_moment_of_a_release_is_not_overtaken():
+    world = world_with(Gate.CATALOGUE)
+    world.failures["catalogue"] = "away"
+    world.run()
+    world.failures.clear()
+    world.stopsWhenActive = True
+    for _ in range(3):
+        world.run()
+    assert world.statusOf[11] == "Stopped"
 
 
 @pytest.mark.parametrize("isAfter", [False, True])
