@@ -220,8 +220,8 @@ class ChainMatrix:
             self.outcomes[run.outcome.name] = run.outcome
             if run.case.prepare:
                 run.case.prepare(run)
-        numbers = ",".join(str(run.run) for run in runs)
-        flagged = typed(self.testbed, "dirac-juno-run", "flag", numbers, "--quality", "good", "--reason", "fault matrix", "--yes")
+        words = ["dirac-juno-run", "flag", *(str(run.run) for run in runs), "--quality", "good"]
+        flagged = typed(self.testbed, *words, "--reason", "fault matrix", "--yes")
         assert not flagged.returncode, flagged.stdout + flagged.stderr
         for run in runs:
             run.outcome.releasedSeconds = self.seconds
