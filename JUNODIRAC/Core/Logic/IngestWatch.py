@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from JUNODIRAC.Core.Domain.Alert import Problem
 from JUNODIRAC.Core.Domain.LedgerRecords import ReceiverRecord, SweepRecord
 from JUNODIRAC.Core.Domain.Reason import Reason
+from JUNODIRAC.Core.Logic.ChainWatch import CHAIN, ChainSign, chainProblems
 from JUNODIRAC.Core.Logic.RepairWatch import REPAIR_KINDS, RepairSigns, repairProblems
 from JUNODIRAC.Core.Utilities.Moment import ageText
 
 RATE, CONFLICT, SILENCE = "quarantine", "conflict", "silence"
 RECEIVER, TROUBLE, SWEEP, SERVICE, CONFIGURATION = "receiver", "trouble", "sweep", "service", "configuration"
 # what cannot be judged while the ledger does not answer
-LEDGER_KINDS = frozenset({RATE, CONFLICT, SILENCE, RECEIVER, TROUBLE, SWEEP}) | REPAIR_KINDS
+LEDGER_KINDS = frozenset({RATE, CONFLICT, SILENCE, RECEIVER, TROUBLE, SWEEP, CHAIN}) | REPAIR_KINDS
 _REASONS_SHOWN = 3
 _NAMES_SHOWN = 5
 
@@ -61,6 +62,7 @@ class LedgerSigns:
     receivers: Sequence[ReceiverRecord] = ()
     sweeps: Sequence[SweepRecord] = ()
     repairs: RepairSigns = field(default_factory=RepairSigns)
+    chains: Sequence[ChainSign] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def findProblems(seen: Observations, limits: Thresholds, standing: AbstractSet[s
         problems += _receiverProblems(seen, seen.ledger, limits, standing)
         problems += _sweepProblems(seen.ledger)
         problems += repairProblems(seen.ledger.repairs, seen.now)
+        problems += chainProblems(seen.ledger.chains)
     return problems
 
 

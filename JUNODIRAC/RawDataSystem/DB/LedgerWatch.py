@@ -11,6 +11,7 @@ from JUNODIRAC.Core.Domain.Alert import Alert, Problem
 from JUNODIRAC.Core.Domain.LedgerRecords import AlertRecord
 from JUNODIRAC.Core.Domain.Reason import Reason
 from JUNODIRAC.Core.Domain.RepairRecords import Pause
+from JUNODIRAC.Core.Logic.ChainWatch import ChainSign
 from JUNODIRAC.Core.Logic.IngestWatch import ConflictSign, LedgerSigns, RateSign
 from JUNODIRAC.Core.Logic.RepairWatch import BadReplicaSign, GivenUpSign, RepairSigns
 from JUNODIRAC.RawDataSystem.DB import LedgerRows as rows
@@ -41,6 +42,7 @@ class LedgerWatch(RawDataDB):
             receivers=[receiver for receiver in self.readReceivers() if receiver.typeName in typeNames],
             sweeps=[sweep for sweep in self.readSweeps(since=now - _SWEEP_AGE) if sweep.typeName in typeNames],
             repairs=RepairSigns(self._givenUp(), self._badReplicas(), self._repairPauses(now)),
+            chains=self._chainsGivenUp(),
         )
 
     def _rate(self, typeName: str, since: datetime) -> RateSign:
@@ -70,6 +72,21 @@ class LedgerWatch(RawDataDB):
             known = found.get(key) or GivenUpSign(*key, {}, rows.aware(since), error)
             classes = {**known.classes, errorClass: int(count)}
             found[key] = replace(known, classes=classes, since=min(known.since, rows.aware(since)))
+        return list(found.values())
+
+    def _chainsGivenUp(self) -> list[ChainSign]:
+        sql = (
+            "SELECT c.Production, s.Step, r.SE, r.Error, COUNT(*), MIN(r.LastTime), MIN(r.LFN), MAX(r.Detail) FROM Recoveries r"
+            " JOIN Chains c ON c.ChainID = r.ChainID"
+            " JOIN ChainSteps s ON s.ChainID = r.ChainID AND s.StepNumber = r.StepNumber AND s.SE = r.SE"
+            " WHERE r.State = 'GivenUp' GROUP BY c.Production, s.Step, r.SE, r.Error ORDER BY c.Production, s.Step, r.SE"
+        )
+        found: dict[tuple[str, str, str], ChainSign] = {}
+        for production, step, se, error, count, since, example, detail in self.select(sql):
+            key = (production, step, se)
+            known = found.get(key) or ChainSign(*key, {}, rows.aware(since), example, detail)
+            since = min(known.since, rows.aware(since))
+            found[key] = replace(known, errors={**known.errors, error: int(count)}, since=since)
         return list(found.values())
 
     def _badReplicas(self) -> list[BadReplicaSign]:

@@ -181,6 +181,6 @@ def test_a_wrong_configuration_is_told_with_what_is_wrong():
 def test_while_the_ledger_is_away_only_services_are_judged_and_nothing_of_the_ledger_is_taken_for_over():
     seen = Observations(now=NOW, watchedSince=ago(9000), ledger=None, services=[service()], silenceLimitsSeconds={"Raw": 1})
     assert keys(seen) == ["service:DataManagement/FileCatalog"]
-    ofIngest = {"quarantine", "conflict", "silence", "receiver", "trouble", "sweep"}
+    ofIngest = {"quarantine", "conflict", "silence", "receiver", "trouble", "sweep", "chain"}
     assert ofIngest | {"givenup", "pause", "badreplica"} == unknownKinds(seen)
     assert unknownKinds(observed()) == set()
