@@ -132,12 +132,11 @@ class JobDesk:
         :returns: ProductID, Registration, Error, Detail
         """
         try:
-            made = _madeOutput(output, inputs)
+            made, lfns = _madeOutput(output, inputs)
             attempt = self._ledger.findAttempt(attemptID)
             chain, row = self._ledger.chainOfTransformation(attempt.transformationID)
             description = _describe(chain)
             step = description.steps[row.stepNumber - 1]
-            lfns = [str(each["LFN"]) for each in inputs]
             known = self._inputs.read(description, step, chain.chainID, lfns)
             self._checkInputs(attempt, known, lfns, made)
             productID = self._ledger.commitAttempt(attemptID, made, known)
@@ -241,9 +240,13 @@ def _inputAnswer(each: TaskInput) -> dict[str, Any]:
     }
 
 
-def _madeOutput(output: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> MadeOutput:
-    """:raises JobFailure: if something is missing or cannot be"""
+def _madeOutput(output: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> tuple[MadeOutput, list[str]]:
+    """The output, and the LFNs of the inputs.
+
+    :raises JobFailure: if something is missing or cannot be
+    """
     try:
+        lfns = [str(each["LFN"]) for each in inputs]
         events = [int(each["Events"]) for each in inputs]
         made = MadeOutput(
             str(output["LFN"]), str(UUID(str(output["GUID"]))), str(output["SE"]), int(output["SizeBytes"]),
@@ -253,4 +256,4 @@ def _madeOutput(output: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) 
             raise ValueError("no inputs, a negative number, an empty file, or no adler32 of 8 lower-case hex digits")
     except (KeyError, TypeError, ValueError) as error:
         raise JobFailure(JobError.BAD_TASK, f"what the job says of its output does not make sense: {error!r}") from error
-    return made
+    return made, lfns
