@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from JUNODIRAC.Core.Domain.ChainDescription import ChainDescription, ChainStep, StepKind, transformationName
@@ -81,10 +82,10 @@ def outputQuery(production: str, step: ChainStep) -> dict[str, str]:
     return {"Type": step.output.typeName, "Chain": production, "Step": step.name} if step.output else {}
 
 
-def copyPriorities(chain: ChainDescription, transformations: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """The priority of the copies of each transformation of kind replicate.
+def copyBody(priority: int) -> str:
+    """What a task of a step of kind replicate does: a copy to its target, with a priority that FTS3 takes from the request.
 
-    :param transformations: number of the step, and of the transformation
+    DIRAC reads the priority only where there is an activity, too.
     """
-    byNumber = {step.number: step for step in chain.steps if step.kind is StepKind.REPLICATE}
-    return {number: byNumber[step].priority for step, number in transformations if step in byNumber}
+    arguments = json.dumps({"activity": None, "priority": priority})
+    return json.dumps([["ReplicateAndRegister", {"TargetSE": "TASK:TargetSE", "Arguments": arguments}]])

@@ -19,7 +19,7 @@ from DIRAC.TransformationSystem.Client.TransformationClient import Transformatio
 
 from JUNODIRAC.Core.Domain.ChainDescription import ChainDescription, ChainStep, StepKind
 from JUNODIRAC.Core.Domain.ChainRecords import ChainState, StartedChain, StepTransformation
-from JUNODIRAC.Core.Domain.ChainTransformations import wantedTransformations
+from JUNODIRAC.Core.Domain.ChainTransformations import copyBody, wantedTransformations
 from JUNODIRAC.ProductionSystem.Client.ChainProductions import ACTIVE, NEW, STOPPED, ChainProductions
 from JUNODIRAC.ProductionSystem.Client.ChainReader import readChain
 from JUNODIRAC.ProductionSystem.Client.JobBody import jobBody
@@ -98,10 +98,10 @@ class ChainStarter:
         """:returns: numbers by name"""
         numbers = {}
         for wanted in wantedTransformations(description, chain.production):
-            # an empty body is a copy to the task's target
-            body = "" if wanted.step.kind is StepKind.REPLICATE else self._body(description, wanted.step, chain.production)
-            number, _ = self._productions.openTransformation(wanted, body, chain.production)
             step = wanted.step
+            isCopy = step.kind is StepKind.REPLICATE
+            body = copyBody(step.priority) if isCopy else self._body(description, step, chain.production)
+            number, _ = self._productions.openTransformation(wanted, body, chain.production)
             self._ledger.recordStep(StepTransformation(chain.chainID, step.number, wanted.se, step.name, step.kind, number))
             numbers[wanted.name] = number
         return numbers

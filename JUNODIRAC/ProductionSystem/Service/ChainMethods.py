@@ -7,8 +7,7 @@ from typing import Any
 
 from DIRAC.TransformationSystem.Client.TransformationClient import TransformationClient
 
-from JUNODIRAC.Core.Domain.ChainRecords import ChainRefused, ChainState, StartedChain
-from JUNODIRAC.Core.Domain.ChainTransformations import copyPriorities
+from JUNODIRAC.Core.Domain.ChainRecords import ChainRefused, StartedChain
 from JUNODIRAC.ProductionSystem.Client.ChainConfiguration import knownConfiguration
 from JUNODIRAC.ProductionSystem.Client.ChainDesk import ChainDesk
 from JUNODIRAC.ProductionSystem.Client.ChainReader import readChain
@@ -48,19 +47,6 @@ class ChainMethods(ChainService):
                 f"chain {production} has no block {blockName}; dirac-juno-chain status {production} shows those it has"
             )
         return status
-
-    auth_getCopyPriorities = READERS
-    types_getCopyPriorities: list[Any] = []
-
-    @answer
-    def export_getCopyPriorities(self) -> dict[str, int]:
-        """FTS3's priority of the copies of each transformation of kind replicate, by its number as a text."""
-        found: dict[str, int] = {}
-        for chain in self.chains.readChains([ChainState.ACTIVE, ChainState.STOPPED]):
-            steps = [(step.stepNumber, step.transformationID) for step in self.chains.chainSteps(chain.chainID)]
-            priorities = copyPriorities(readChain(chain.description), steps)
-            found |= {str(number): priority for number, priority in priorities.items()}
-        return found
 
     # ---- start and extend
 

@@ -119,7 +119,7 @@ def test_a_start_makes_a_production_with_one_transformation_for_each_step_and_de
     kinds = [(rows[name]["Type"], rows[name]["Plugin"]) for name in NAMES]
     copy = ("Replication", "BlockTransfer")
     assert kinds == [("DataReconstruction", "ChainProcess"), ("Merge", "ChainMerge"), copy, copy, copy]
-    assert [rows[name]["Body"] for name in NAMES] == ["workflow of rawrec", "workflow of merge", "", "", ""]
+    assert [rows[name]["Body"] for name in NAMES[:2]] == ["workflow of rawrec", "workflow of merge"]
     jinr = rows[f"{NAME}-replicate-JINR-EOS"]
     assert (jinr["TargetSE"], jinr["GroupSize"], jinr["MaxWaitSeconds"], jinr["SettleSeconds"]) == ("JINR-EOS", 50, "60", "3")
     assert world.fields.names == {"Block", "Type", "Chain", "Step"}
@@ -136,6 +136,24 @@ def test_steps_find_their_input_by_metadata_but_for_the_first_which_gates_stand_
     assert queries[numbers[NAMES[0]], "Output"] == queries[numbers[NAMES[1]], "Input"] == parts
     merged = {"Type": "ESD", "Chain": NAME, "Step": "merge"}
     assert [queries[numbers[name], "Input"] for name in NAMES[2:]] == [merged] * 3
+
+
+def test_a_copy_goes_to_the_target_of_its_task_with_the_priority_of_its_step():
+    """As DIRAC makes a request of a body, and a transfer of a request."""
+    from DIRAC.DataManagementSystem.Client.FTS3Operation import FTS3TransferOperation
+    from DIRAC.TransformationSystem.Client.RequestTasks import RequestTasks
+
+    world = World()
+    world.start()
+    body = next(row["Body"] for row in world.transformations.rows.values() if row["TransformationName"] == NAMES[-1])
+    task = {"InputData": ["/juno/a", "/juno/b"], "TargetSE": "JINR-EOS"}
+    request = RequestTasks._buildOperationsBodyForTask(json.loads(body), task, "ada", "juno_prod")
+    (operation,) = request
+    assert (operation.Type, operation.TargetSE, [file.LFN for file in operation]) == (
+        "ReplicateAndRegister", "JINR-EOS", ["/juno/a", "/juno/b"],
+    )  # fmt: skip
+    transfer = FTS3TransferOperation.fromRMSObjects(request, operation)
+    assert (transfer.priority, transfer.activity) == (3, None)
 
 
 def changes() -> int:
