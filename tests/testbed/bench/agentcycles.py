@@ -24,6 +24,18 @@ AGENTS = {
     "RequestTaskAgent": "Transformation",
     "TransformationAgent": "Transformation",
 }
+#: those that chains need, in the order in which a file meets them
+CHAIN_AGENTS = {
+    "ChainAgent": "Production",
+    "TransformationAgent": "Transformation",
+    "WorkflowTaskAgent": "Transformation",
+    "ChainRecoveryAgent": "Production",
+}
+#: before a name: DIRAC's own class
+STOCK = "DIRAC's "
+_SYSTEMS = AGENTS | CHAIN_AGENTS
+# a cycle is one pass; and what is counted now and then is counted in each
+_MORE_OPTIONS = {"Transformation": {"PassSeconds": "0"}, "Production": {"CountSeconds": "0"}}
 # looks at everything, as DIRAC's own class does in each cycle
 FULL = "full "
 _ANSWER = "CYCLE "
@@ -63,15 +75,20 @@ class AgentCycles:
 
 
 @contextmanager
-def agentCycles(settings: Any, typeName: str, typeOptions: Mapping[str, str]) -> Iterator[AgentCycles]:
-    """The agents with the host's credentials, as runit would start them, and with one more Type in their configuration."""
+def agentCycles(
+    settings: Any, typeName: str, typeOptions: Mapping[str, str], systems: Mapping[str, Any] | None = None
+) -> Iterator[AgentCycles]:
+    """The agents with the host's credentials, as runit would start them, and with one more Type in their configuration.
+
+    :param systems: options of agents that are not those of our templates, as in /Systems
+    """
     from junotestbed.configuration import write_cfg
 
     folder = settings.run / "bench"
     folder.mkdir(exist_ok=True)
     cfg, log = folder / "agents.cfg", folder / "agents.log"
     types = {"Operations": {"Defaults": {"RawData": {"Types": {typeName: dict(typeOptions)}}}}}
-    write_cfg(cfg, types | {"Systems": _agentOptions()})
+    write_cfg(cfg, types | {"Systems": systems or _agentOptions()})
     root = settings.dirac_root
     command = f"source {root}/bashrc; export X509_USER_PROXY={root}/etc/no-proxy.pem; "
     command += f"export PYTHONPATH={Path(__file__).resolve().parents[1]}:$PYTHONPATH; exec python -m bench.agentcycles {cfg}"
@@ -101,16 +118,18 @@ def agentCycles(settings: Any, typeName: str, typeOptions: Mapping[str, str]) ->
 
 
 def _agentOptions() -> dict[str, Any]:
-    """As delivered, where the testbed has shorter times; and a cycle that is one pass."""
+    """As delivered, where the testbed has shorter times, with a few more."""
     from diraccfg import CFG
 
-    template = CFG()
-    template.loadFromFile(str(Path(__file__).resolve().parents[3] / "JUNODIRAC/RawDataSystem/ConfigTemplate.cfg"))
-    delivered = template["Agents"].getAsDict()
+    delivered: dict[str, Any] = {}
+    for system in sorted(set(_SYSTEMS.values())):
+        template = CFG()
+        template.loadFromFile(str(Path(__file__).resolve().parents[3] / f"JUNODIRAC/{system}System/ConfigTemplate.cfg"))
+        delivered |= template["Agents"].getAsDict()
     options: dict[str, Any] = {}
-    for name, system in AGENTS.items():
+    for name, system in _SYSTEMS.items():
         agents = options.setdefault(system, {"Agents": {}})["Agents"]
-        agents[name] = delivered[name] if system == "RawData" else {"PassSeconds": "0"}
+        agents[name] = delivered.get(name, {}) | _MORE_OPTIONS.get(system, {})
     return options
 
 
@@ -142,8 +161,9 @@ def main() -> None:
 
 
 def _load(name: str) -> Any:
-    system = AGENTS[name]
-    agent = getattr(import_module(f"JUNODIRAC.{system}System.Agent.{name}"), name)(
+    package, name = ("DIRAC" if name.startswith(STOCK) else "JUNODIRAC"), name.removeprefix(STOCK)
+    system = _SYSTEMS[name]
+    agent = getattr(import_module(f"{package}.{system}System.Agent.{name}"), name)(
         f"{system}/{name}", f"{system}/{name}", False, {}
     )
     result = agent.am_initialize()

@@ -27,10 +27,11 @@ _BLOCKS = f"SELECT BlockID AS ID FROM RawDataDB.Blocks WHERE {_IS_OURS}"
 _LEDGER_DIRECTORIES = (
     f"SELECT d.DirectoryID AS ID FROM RawDataDB.Directories d JOIN RawDataDB.Blocks b ON b.BlockID = d.BlockID WHERE b.{_IS_OURS}"
 )
-_TRANSFORMATIONS = f"SELECT TransformationID AS ID FROM TransformationDB.Transformations WHERE {_IS_NAMED}"
+#: those of the benchmark
+TRANSFORMATIONS = f"SELECT TransformationID AS ID FROM TransformationDB.Transformations WHERE {_IS_NAMED}"
 _REQUESTS = (
     "SELECT DISTINCT k.ExternalID + 0 AS ID FROM TransformationDB.TransformationTasks k"
-    f" JOIN ({_TRANSFORMATIONS}) x ON x.ID = k.TransformationID WHERE k.ExternalID + 0 > 0"
+    f" JOIN ({TRANSFORMATIONS}) x ON x.ID = k.TransformationID WHERE k.ExternalID + 0 > 0"
 )
 _OPERATIONS = f"SELECT o.OperationID AS ID FROM ReqDB.Operation o JOIN ({_REQUESTS}) r ON r.ID = o.RequestID"
 _DIRECTORIES = f"SELECT DirID AS ID FROM FileCatalogDB.FC_DirectoryLevelTree WHERE DirName {_IS_BELOW}"
@@ -42,7 +43,7 @@ _ROWS = (
     ("ReqDB.Operation", "RequestID", _REQUESTS),
     ("ReqDB.Request", "RequestID", _REQUESTS),
     *(
-        (f"TransformationDB.{table}", "TransformationID", _TRANSFORMATIONS)
+        (f"TransformationDB.{table}", "TransformationID", TRANSFORMATIONS)
         for table in (
             "TaskInputs", "TransformationFileTasks", "TransformationTasks", "TransformationFiles", "AdditionalParameters",
             "TransformationLog", "TransformationMetaQueries",

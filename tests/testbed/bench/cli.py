@@ -21,6 +21,10 @@ BENCHMARKS = {
     "ingest-latency": ("bench.latency", "seconds from the announcement of a file until it is attached to its three transfers"),
     "latency": ("bench.path_latency", "seconds from the announcement of a file until its copies are known and Processed"),
     "replay": ("bench.replay", "a week of RTRAW files through everything, with copies that take no time: files/s by stage"),
+    "chains": (
+        "bench.chains",
+        "tasks of a chain made and submitted as jobs each second, beside DIRAC's own agents; cycles with many files",
+    ),
     "blocks": ("bench.blocks", "seconds of a cycle of each agent, and of the status command, with 1,000 living blocks"),
 }
 

@@ -151,16 +151,20 @@ class DiracServer:
 
     def finish_installation(self) -> None:
         """What needs running services: statuses of storages and sites, and the production manager's proxy in ProxyDB."""
-        for element in ("Resource", "Site"):
-            self.as_host("dirac-rss-sync", "--element", element, "--defaultStatus", "Active")
+        self.sync_statuses()
         self.renew_proxies()
         link_nodes(self.settings)
         write(self.root / "installed", "")
 
+    def sync_statuses(self) -> None:
+        """Give storages and sites that are new to the status system their first status."""
+        for element in ("Resource", "Site"):
+            self.as_host("dirac-rss-sync", "--element", element, "--defaultStatus", "Active")
+
     # --- health -------------------------------------------------------------------------------------------------------------
 
     def log(self, component: Component) -> Path:
-        return self.root / f"runit/{component.system}/{component.name}/log/current"
+        return self.root / "startup" / component.link / "log/current"
 
     def answers(self, component: Component) -> bool:
         state = self.tree.state(component.link)
@@ -169,7 +173,8 @@ class DiracServer:
         if component.kind == "service":
             return port_answers("127.0.0.1", self.settings.port(component.full_name))
         if component.kind == "executor":
-            return self.says(component, state.uptime, "Connected to ")
+            # after some thousand jobs the sign of the start has left the log, but not those of work
+            return self.says(component, state.uptime, "Connected to ", "INFO: Processing")
         return self.agent_cycled(component, state.uptime)
 
     def agent_cycled(self, component: Component, uptime: int) -> bool:
@@ -192,16 +197,16 @@ class DiracServer:
 
 def show_logs(settings: Settings, name: str, lines: int, follow: bool) -> int:
     """Print the end of a component's log; ``name`` is ``System/Component`` or a process of the infrastructure."""
-    candidates = [settings.dirac_root / "runit" / name / "log/current", settings.infra / "sv" / name / "log/current"]
-    candidates += [settings.dirac_root / "runit" / name.replace("_", "/", 1) / "log/current"]
-    for path in candidates:
-        if path.exists():
-            if follow:
-                return subprocess.call(["tail", "-n", str(lines), "-F", str(path)])
-            print(tail(path, lines))
-            return 0
-    infra = sorted(path.name for path in (settings.infra / "startup").glob("*"))
-    known = infra + sorted(path.name.replace("_", "/", 1) for path in (settings.dirac_root / "startup").glob("*"))
+    folders = {path.name: path for path in sorted((settings.infra / "startup").glob("*"))}
+    for component in sorted(components.ALL, key=lambda component: component.full_name):
+        folders[component.full_name] = settings.dirac_root / "startup" / component.link
+    known = [name for name, folder in folders.items() if folder.exists()]
+    path = folders.get(name, folders.get(name.replace("_", "/", 1), settings.run)) / "log/current"
+    if path.exists():
+        if follow:
+            return subprocess.call(["tail", "-n", str(lines), "-F", str(path)])
+        print(tail(path, lines))
+        return 0
     if not name:
         print("\n".join(known))
         return 0
