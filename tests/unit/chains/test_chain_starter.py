@@ -149,6 +149,7 @@ def test_a_copy_goes_to_the_target_of_its_task_with_the_priority_of_its_step():
     task = {"InputData": ["/juno/a", "/juno/b"], "TargetSE": "JINR-EOS"}
     request = RequestTasks._buildOperationsBodyForTask(json.loads(body), task, "ada", "juno_prod")
     (operation,) = request
+    request.RequestID, operation.OperationID = 1, 2
     assert (operation.Type, operation.TargetSE, [file.LFN for file in operation]) == (
         "ReplicateAndRegister", "JINR-EOS", ["/juno/a", "/juno/b"],
     )  # fmt: skip
