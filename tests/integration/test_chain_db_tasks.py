@@ -137,8 +137,9 @@ def steps(ledger: Any, typeName: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pluginModule, "ChainManagerClient", desk)
     made = Steps(chain, TransformationDB(), tmp_path)
     yield made
+    files = ("TransformationFileTasks", "TransformationFiles", "TaskInputs", "TransformationTasks")
     for number in made.numbers.values():
-        for table in ("TransformationFiles", "TransformationTasks", "TaskInputs", "TransformationFileTasks", "Transformations"):
+        for table in (*files, "TransformationLog", "Transformations"):
             made.database._update(f"DELETE FROM {table} WHERE TransformationID = %s", args=(number,))
     chain.delete()
 
