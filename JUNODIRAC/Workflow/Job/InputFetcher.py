@@ -93,12 +93,13 @@ class InputFetcher:
 
         :returns: what is wrong, empty if nothing is, and whether the storage's bytes are
         """
-        # DIRAC lets gfal2 compare with what the storage says itself, and then only says that the copy failed
-        result = self._storageElement(se).getFile(wanted.lfn, localPath=str(target.parent), disableChecksum=True)
+        result = self._storageElement(se).getFile(wanted.lfn, localPath=str(target.parent))
         if not result["OK"]:
             return str(result["Message"]), False
         if wanted.lfn not in result["Value"]["Successful"]:
-            return str(result["Value"]["Failed"].get(wanted.lfn, "no answer")), False
+            trouble = str(result["Value"]["Failed"].get(wanted.lfn, "no answer"))
+            # where the storage element has a ChecksumType, gfal2 compares the copy with what the storage says
+            return trouble, "checksum" in trouble.lower()
         try:
             sizeBytes, checksum = target.stat().st_size, adler32(target)
         except OSError as error:

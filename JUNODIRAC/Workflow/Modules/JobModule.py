@@ -50,7 +50,7 @@ class JobModule(ModuleBase):
         state = self.state
         isOver = not self._checkWFAndStepStatus(noPrint=True) or (state.isDone and not self.evenIfDone)
         if isOver and not self.isLast:
-            return
+            raise GracefulTermination(f"{type(self).__name__} is left out")
         started = time.monotonic()
         try:
             self.work(state)

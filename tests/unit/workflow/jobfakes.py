@@ -41,7 +41,7 @@ class FakeStorage:
             return S_OK({"Successful": {}, "Failed": {lfn: "No such file or directory"}})
         return S_OK({"Successful": {lfn: value}, "Failed": {}})
 
-    def getFile(self, lfn, localPath="", disableChecksum=False):
+    def getFile(self, lfn, localPath=""):
         content = self.files.get(lfn)
         if content is not None and not self.trouble:
             Path(localPath, lfn.rpartition("/")[2]).write_bytes(content)
