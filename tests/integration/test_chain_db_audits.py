@@ -347,3 +347,32 @@ def test_blocks_whose_steps_ended_are_due_until_they_are_done(chain):
     assert (*key, 2, True) in chain.chains.endedBlocks()
     chain.chains.execute("UPDATE ChainBlocks SET State = 'Done' WHERE ChainID = %s", (chain.chainID,))
     assert key not in {row[:2] for row in chain.chains.endedBlocks()}
+
+
+# ---- explanations
+
+
+def test_the_way_of_a_file_and_of_its_outputs_is_read_from_the_ledger(ended):
+    chains = ended.chains
+    lfn, fileID = min(ended.give().items()) if ended.give() else (None, ended.fileID(1))
+    sql = (
+        "SELECT CONCAT(d.Directory, '/', f.FileName) FROM Files f JOIN Directories d ON d.DirectoryID = f.DirectoryID"
+        " WHERE f.FileID = %s"
+    )
+    lfn = lfn or chains.select(sql, (fileID,))[0][0]
+    assert chains.chainFile(lfn) == (fileID, ended.blockID(), ended.typeName, "b1")
+    (production,) = chains.chainIDs(ended.blockID())
+    part = chains.chainDaughter(ended.chainID, PROCESS, fileID)
+    merged = chains.chainDaughter(ended.chainID, MERGE, part.productID)
+    assert (part.lfn, merged.events) == (ended.partOf(1), 3)
+    chainID, blockID, typeName, block, made = chains.chainOutput(merged.lfn)
+    assert (chainID, blockID, typeName, block, made) == (ended.chainID, ended.blockID(), ended.typeName, "b1", merged)
+    assert chains.chainOutput("/nothing") is None
+    assert chains.chainFile("/nothing/at/all") is None
+    assert chains.lastAudits(ended.blockID()) == {}
+    record = AuditRecord(
+        ended.chainID, ended.blockID(), AuditLook.ASKED, "zhang", NOW, NOW, AuditVerdict.OFF, [], {Finding.EXTRA: 2}, []
+    )  # fmt: skip
+    chains.recordAudit(record)
+    line = chains.lastAudits(ended.blockID())[production]
+    assert (line.verdict, line.sentence) == ("Off", "2 files on storages that are no output or replica")

@@ -20,7 +20,7 @@ class LinkState(StrEnum):
 
 
 class Stage(StrEnum):
-    """The links, in the order of a file's way. The last four are those of blocks."""
+    """The links, in the order of a file's way: to its sites, then what is of blocks, then in chains."""
 
     ANNOUNCEMENT = "announcement"
     LEDGER = "ledger"
@@ -36,6 +36,11 @@ class Stage(StrEnum):
     CLOSING = "closing"
     VALIDATION = "validation"
     BLOCK = "block"
+    STEP = "step"
+    JOB = "job"
+    OUTPUT = "output"
+    CHAIN = "chain"
+    AUDIT = "audit"
 
 
 class Role(StrEnum):

@@ -10,6 +10,7 @@ from typing import Any
 from JUNODIRAC.RawDataSystem.DB.LedgerBlockChains import LedgerBlockChains
 from JUNODIRAC.RawDataSystem.DB.LedgerBlockLife import LedgerBlockLife
 from JUNODIRAC.RawDataSystem.DB.LedgerBlocks import LedgerBlocks, LedgerMismatch
+from JUNODIRAC.RawDataSystem.DB.LedgerChainWhy import LedgerChainWhy
 from JUNODIRAC.RawDataSystem.DB.LedgerDatasets import LedgerDatasets
 from JUNODIRAC.RawDataSystem.DB.LedgerGaps import LedgerGaps
 from JUNODIRAC.RawDataSystem.DB.LedgerIngest import LedgerIngest
@@ -37,6 +38,7 @@ class RawDataDB(
     LedgerTails,
     LedgerBlockChains,
     LedgerWhy,
+    LedgerChainWhy,
 ):
     """Implements :class:`JUNODIRAC.Core.Logic.Ports.Ledger`, and what service and agents read and write beside it."""
 

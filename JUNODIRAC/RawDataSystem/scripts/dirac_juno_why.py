@@ -2,7 +2,8 @@
 Say why a file or a block is where it is, and who has to act
 
 Walks from the announcement over ledger, file catalogue, transformation, task, request and FTS3 job to the storage, and for
-blocks over closing and validation to the state. Shows each link with its time, the first one that does not hold, the reason in
+blocks over closing and validation to the state. Of blocks in chains it shows the chains, of files their way through each step, of
+outputs of chains the same. Shows each link with its time, the first one that does not hold, the reason in
 words, who has to act, and the command to type. Without a problem it says what is waited for and since when, or that all is
 right.
 
@@ -13,7 +14,7 @@ Usage:
   dirac-juno-why [options] BLOCK|LFN
 
 Arguments:
-  BLOCK|LFN: name of a block, for example 20230302, or the LFN of a file, which begins with /
+  BLOCK|LFN: name of a block, for example 20230302, or the LFN of a file or of an output of a chain, which begins with /
 
 Example:
   $ dirac-juno-why 20230302 --type Raw
@@ -46,11 +47,13 @@ _TEXT_CHARS = 120
 
 def whyText(answer: dict[str, Any], colour: bool) -> str:
     """The service's answer for a person."""
-    lines = [_headOf(answer), "", _table(answer["Chain"], colour)]
+    lines = [_headOf(answer), *(["", _table(answer["Chain"], colour)] if answer["Chain"] else [])]
     for site in answer["Sites"]:
         # one way tells enough of a block; with --site that of any site can be asked for
         withWay = site["SE"] == answer["Verdict"]["SE"] or len(answer["Sites"]) == 1
         lines += ["", paint(f"to {site['SE']}", "head", colour), _table(site["Chain"], colour), *_filesOf(site, withWay, colour)]
+    for chain in answer.get("Chains", ()):
+        lines += ["", paint(f"in chain {chain['Production']}", "head", colour), _table(chain["Chain"], colour)]
     lines += ["", *verdictLines(answer["Verdict"], answer["Time"], colour)]
     lines += [paint(f"not available: {printable(text)}", "bad", colour) for text in answer["Unavailable"]]
     return "\n".join(lines)
@@ -77,6 +80,8 @@ def isRight(answer: dict[str, Any]) -> bool:
 
 
 def _headOf(answer: dict[str, Any]) -> str:
+    if answer["Kind"] == "Output":
+        return f"{answer['LFN']}\n  output of a chain, block {answer['Block']} of Type {answer['Type']}"
     if answer["Kind"] == "File":
         belongs = f", block {answer['Block']}" if answer["Block"] else ""
         return f"{answer['LFN']}\n  Type {answer['Type'] or 'unknown'}{belongs}"

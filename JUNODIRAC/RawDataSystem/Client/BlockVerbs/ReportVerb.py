@@ -140,7 +140,15 @@ def _linesOf(report: dict[str, Any], colour: bool) -> list[str]:
         if validation and validation["Verdict"] != "Good":
             lines.append(printable(f"  {site['SE']}, validation: {validation['Summary']}"))
             lines += [f"  {line}" for line in differenceLines(validation)]
-    return lines
+    return lines + [_chainLine(chain, colour) for chain in report.get("Chains", ())]
+
+
+def _chainLine(chain: dict[str, Any], colour: bool) -> str:
+    audit = chain["Audit"]
+    told = f"audit {shortText(audit['Time'])} {audit['Verdict']}: {audit['Sentence']}" if audit else "not audited yet"
+    style = {"Exact": "good", "Off": "bad", "Unanswered": "bad"}.get(audit["Verdict"] if audit else "", "")
+    head = f"  chain {chain['Chain']}: {chain['State']}, {chain['EndedSteps']} of {chain['Steps']} steps ended; "
+    return head + paint(printable(told), style, colour)
 
 
 def _number(count: int | None) -> str:
