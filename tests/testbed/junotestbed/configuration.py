@@ -153,8 +153,27 @@ def cs_url(settings: Settings) -> str:
 def write_initial_cs(settings: Settings) -> None:
     """What the configuration server starts with; afterwards the file is the server's own."""
     path = settings.dirac_root / f"etc/{CS_NAME}.cfg"
-    if path.exists():
-        return
+    if not path.exists():
+        write(path, initial_cs(settings).serialize(), 0o600)
+
+
+def is_old_cs(settings: Settings) -> bool:
+    """Whether the central configuration is one of a version that did not run jobs yet."""
+    path, cfg = settings.dirac_root / f"etc/{CS_NAME}.cfg", CFG()
+    if not path.exists():
+        return False
+    cfg.loadFromFile(str(path))
+    return not cfg.isSection(f"Registry/Groups/{VO}_pilot")
+
+
+def upgrade_cs(settings: Settings) -> None:
+    """Bring what a new state would start with into the central configuration of an older one, whose server must not run."""
+    path, cfg = settings.dirac_root / f"etc/{CS_NAME}.cfg", CFG()
+    cfg.loadFromFile(str(path))
+    write(path, cfg.mergeWith(initial_cs(settings)).serialize(), 0o600)
+
+
+def initial_cs(settings: Settings) -> CFG:
     cfg = CFG()
     # the fragment that an administrator merges, then what only this testbed knows
     cfg.loadFromFile(str(SOURCE_DIR / "etc/rawdata-operations.cfg"))
@@ -173,7 +192,7 @@ def write_initial_cs(settings: Settings) -> None:
             "Operations": {"Defaults": operations(settings)},
         }
     )
-    write(path, cfg.mergeWith(own).serialize(), 0o600)
+    return cfg.mergeWith(own)
 
 
 def registry() -> dict:

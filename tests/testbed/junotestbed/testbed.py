@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from junotestbed import components, ledger_tables
 from junotestbed.certificates import make_certificates
+from junotestbed.configuration import is_old_cs, upgrade_cs
 from junotestbed.dirac_server import DiracServer
 from junotestbed.infrastructure import Infra, Network, define_all, make_topics
 from junotestbed.settings import Settings, TestbedError
@@ -57,6 +58,7 @@ class Testbed:
                 self.say(f"ended {killed} processes that an earlier run left behind")
         make_certificates(self.settings)
         self.network.up()
+        self._upgrade_configuration()
         self.server.write_files()
         parts = define_all(self.settings, self.infra)
         self.infra.start()
@@ -69,12 +71,21 @@ class Testbed:
         make_topics(self.settings, TOPICS)
         self._up_dirac()
 
+    def _upgrade_configuration(self) -> None:
+        if not is_old_cs(self.settings):
+            return
+        if self.dirac.pid:
+            raise TestbedError("the running testbed was started by an older version: 'scripts/testbed down' first")
+        upgrade_cs(self.settings)
+        self.say("the central configuration was brought to that of this version")
+
     def _up_dirac(self) -> None:
         """Start DIRAC; what a new state folder, or one of an older version, does not have yet is installed."""
         server = self.server
         own_services = [c for c in components.OWN if c.kind == "service"]
         if server.installed and ledger_tables.upgrade(self.settings):
             self.say("the ledger was brought to the tables of this version")
+        is_upgrade = server.installed and bool(server.missing(components.STOCK))
         if server.missing(components.STOCK):
             self.dirac.start()
             server.install_stock(self.say)
@@ -88,6 +99,8 @@ class Testbed:
                 self._wait_dirac(administrator)
             server.install_own(self.say)
         self._wait_dirac(*own_services)
+        if is_upgrade:
+            server.sync_statuses()
         if server.installed:
             server.renew_proxies()
         else:

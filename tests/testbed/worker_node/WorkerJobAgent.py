@@ -16,8 +16,8 @@ STOP_FILE = "stop_agent"
 class WorkerJobAgent(JobAgent):
     """What is different, and why.
 
-    - After a match it asks for the next job at once, and after none in ``WaitSeconds``; the stock one does one request each ten
-      seconds or more, and each one in vain makes the wait for the next longer.
+    - After a match it asks for the next job at once, after none in ``WaitSeconds``, and while jobs run each second; the stock one
+      does one request each ten seconds or more, and each one in vain makes the wait for the next longer.
     - The node says that it has as many processors as the largest job wants, but no more than ``MaxJobs`` jobs run at a time: the
       stock Pool runs as many as it has processors.
     - Only the ``KeptJobs`` last working folders are kept.
@@ -25,14 +25,14 @@ class WorkerJobAgent(JobAgent):
 
     def execute(self) -> dict:
         """Fetch jobs for about a minute."""
-        wait, until = self.am_getOption("WaitSeconds", 4), time.monotonic() + 60
+        until = time.monotonic() + 60
         result = S_OK()
         while result["OK"] and time.monotonic() < until and not self._isToStop():
             before = self.jobCount
             result = super().execute()
             self._forgetOldJobs()
             if self.jobCount == before:
-                time.sleep(wait)
+                time.sleep(1 if self.jobs else self.am_getOption("WaitSeconds", 4))
         return result
 
     def _isToStop(self) -> bool:
