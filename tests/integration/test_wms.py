@@ -84,7 +84,7 @@ def test_a_job_reads_its_input_at_its_site_and_writes_there_as_the_production_ma
         job.setInputSandbox([str(payload)])
         job.setInputData([lfn])
         jobs[site] = submitted(job)
-    ended = waitForEnd(list(jobs.values()), 90)
+    ended = waitForEnd(list(jobs.values()), 180)
     for site, job in jobs.items():
         folder = testbed.settings.workers / site.dirac_name / str(job)
         assert ended[job] == "Done", tail(folder / "payload.log", 40)
@@ -99,7 +99,7 @@ def test_a_job_that_asks_for_eight_processors_gets_them(testbed):
     job.setNumberOfProcessors(8)
     job.setExecutable("/bin/sh", arguments="-c env", logFile="payload.log")
     number = submitted(job)
-    assert waitForEnd([number], 60) == {number: "Done"}
+    assert waitForEnd([number], 180) == {number: "Done"}
     folder = testbed.settings.workers / NODES[0].dirac_name / str(number)
     assert "DIRAC_JOB_PROCESSORS=8\n" in (folder / "payload.log").read_text()
 

@@ -173,14 +173,15 @@ class DiracServer:
         if component.kind == "service":
             return port_answers("127.0.0.1", self.settings.port(component.full_name))
         if component.kind == "executor":
-            # after some thousand jobs the sign of the start has left the log, but not those of work
-            return self.says(component, state.uptime, "Connected to ", "INFO: Processing")
+            # it says so once, which leaves the log after some thousand jobs; one that cannot connect ends soon
+            return state.uptime > 30 or self.says(component, state.uptime, "Connected to ")
         return self.agent_cycled(component, state.uptime)
 
     def agent_cycled(self, component: Component, uptime: int) -> bool:
         """Whether an agent finished a cycle without error since its process started; that of a receiver or a worker node takes a
         minute, so that it is connected is enough."""
-        return self.says(component, uptime, "Cycle was successful", "NOTICE: Receiving ", "Job request OK")
+        signs = ("Cycle was successful", "NOTICE: Receiving ", "Job request OK", "Submitting JobWrapper")
+        return self.says(component, uptime, *signs)
 
     def says(self, component: Component, uptime: int, *signs: str) -> bool:
         """Whether one of the signs is in the end of a component's log, since its process started."""
