@@ -28,17 +28,21 @@ class AuditedLedger(Protocol):
     def newestAudits(self, blockIDs: Sequence[int] = (), chainID: int = 0) -> dict[tuple[int, int], AuditRecord]: ...
 
     def setChainBlockState(
-        self, chainID: int, blockID: int, old: ChainBlockState, new: ChainBlockState, problem: str, now: datetime
+        self, chainID: int, blockID: int, old: ChainBlockState, new: ChainBlockState, now: datetime, problem: str = ""
     ) -> bool: ...
 
     def recordDecisions(self, actor: str, action: str, reasons: dict[str, str]) -> None: ...
 
 
-def isDue(last: AuditRecord | None, endedSteps: int, now: datetime, againSeconds: float) -> bool:
-    """Whether a block whose steps have ended so far is to be audited: once for each step, and again until it is exact."""
+def isDue(last: AuditRecord | None, endedSteps: int, isLast: bool, now: datetime, againSeconds: float) -> bool:
+    """Whether a block that is not Done is to be audited: once when each step has ended, and again until it is exact.
+
+    :param isLast: no step is left. Late files may have made a block that was Done and exact begin again
+    """
     if last is None or last.endedSteps < endedSteps:
         return True
-    return last.verdict is not AuditVerdict.EXACT and (now - last.endedTime).total_seconds() >= againSeconds
+    isOpen = isLast or last.verdict is not AuditVerdict.EXACT
+    return isOpen and (now - last.endedTime).total_seconds() >= againSeconds
 
 
 def stateAfter(record: AuditRecord, isLast: bool, state: ChainBlockState, problem: str) -> tuple[ChainBlockState, str] | None:
@@ -94,7 +98,7 @@ class BackgroundAudits:
         return [
             (chains[chainID], blocks[chainID, blockID], isLast)
             for chainID, blockID, steps, isLast in ended
-            if isDue(newest.get((chainID, blockID)), steps, now, self._againSeconds) and (chainID, blockID) in blocks
+            if isDue(newest.get((chainID, blockID)), steps, isLast, now, self._againSeconds) and (chainID, blockID) in blocks
         ]
 
     def _work(self, due: Sequence[tuple[StartedChain, ChainBlock, bool]]) -> None:
@@ -118,4 +122,4 @@ class BackgroundAudits:
             return
         name = f"{chain.production} {block.block}"
         self._ledger.recordDecisions(ACTOR, "chainAudit", {name: f"{fresh.state} -> {after[0]}: {record.sentence}"})
-        self._ledger.setChainBlockState(chain.chainID, block.blockID, fresh.state, after[0], after[1], now)
+        self._ledger.setChainBlockState(chain.chainID, block.blockID, fresh.state, after[0], now, after[1])
