@@ -152,7 +152,7 @@ class ChainCycle:
 
     def _askServices(self, chains: list[ChainContext], limits: ChainLimits, report: ChainReport, now: datetime) -> None:
         """Ask what the gates of steps name, and hold and release steps."""
-        needs = {name for chain in chains for name in self._holds.needs(chain)}
+        needs = {name for chain in chains for name in self._needs(chain, report)}
         isAsked = bool(needs) and self._answers.ask(needs, now, limits.probePeriodSeconds)
         down = self._answers.downStorages if needs else {}
         for number, chain in enumerate(chains):
@@ -160,6 +160,14 @@ class ChainCycle:
                 self._guarded(report, f"services for {chain.production}", partial(self._holds.run, chain, now))
             steps = self._ledger.chainSteps(chain.chainID) if isAsked else chain.steps
             chains[number] = replace(chain, steps=steps, down=down)
+
+    def _needs(self, chain: ChainContext, report: ChainReport) -> set[str]:
+        """None of a chain of which they cannot be told: it must not hold up the others."""
+        try:
+            return self._holds.needs(chain)
+        except Exception as failure:  # noqa: BLE001 for example a site that is not configured well
+            report.note(f"services for {chain.production}", failure)
+            return set()
 
     def _takeBlocks(self, chain: StartedChain, now: datetime) -> list[str]:
         """Give a chain the blocks of its scope that it does not have. Those that it may not have are not tried in each cycle."""

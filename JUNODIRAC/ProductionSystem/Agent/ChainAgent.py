@@ -35,7 +35,7 @@ from JUNODIRAC.RawDataSystem.Client.SiteCatalogue import SiteCatalogue
 
 AGENT_NAME = "Production/ChainAgent"
 _LIMITS = ChainLimits()
-_DEFAULT_PROBE_SECONDS = 10.0
+_DEFAULT_PROBE_SECONDS = 20.0
 
 
 class ChainAgent(AgentModule):

@@ -126,7 +126,7 @@ WORKER_NODES = tuple(Component("agent", "WorkloadManagement", f"{site.short_name
 OWN = (
     service("RawData", "RawDataManager"),
     service("Production", "ChainManager"),
-    agent("Production", "ChainAgent", PollingTime=10, ProbePeriodSeconds=5, ProbeSeconds=5, CountSeconds=5, RefreshSeconds=60),
+    agent("Production", "ChainAgent", PollingTime=10, ProbePeriodSeconds=5, CountSeconds=5, RefreshSeconds=60),
     agent(
         "Production",
         "ChainRecoveryAgent",

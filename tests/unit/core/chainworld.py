@@ -99,7 +99,7 @@ class ChainWorld:
     def restart(self) -> None:
         """The agent begins anew, with nothing but the ledger."""
         self.cycle = ChainCycle(
-            self, self, self, lambda _text: self.description, self._probe, lambda site: SITES[site], self._complete, lambda: 0.0
+            self, self, self, lambda _text: self.description, self._probe, self._storagesOf, self._complete, lambda: 0.0
         )
 
     def run(self, seconds: float = 10, limits: ChainLimits = LIMITS):
@@ -182,6 +182,11 @@ class ChainWorld:
     def _probe(self, names):
         self.calls["probe"] += 1
         return {name: why for name, why in self.failures.items() if name in names}
+
+    def _storagesOf(self, site):
+        if site not in SITES:
+            raise TemporaryFailure("Configuration", f"site {site} has no storage element")
+        return SITES[site]
 
     def _complete(self, chain, actor):
         self.calls["complete"] += 1

@@ -391,6 +391,14 @@ def test_a_restart_does_not_release_after_a_single_answer():
     assert world.statusOf[11] == "Stopped"
 
 
+def test_a_site_that_is_not_configured_holds_up_its_own_chain_alone():
+    world = world_with(Gate.STORAGE, sites=("GRID.Nowhere.org",))
+    world.register(1, CNAF)
+    report = world.run()
+    assert set(report.troubles) == {"services for rerec-J1-v1", "rerec-J1-v1 block 20300101"}
+    assert "no storage element" in report.troubles["services for rerec-J1-v1"]
+
+
 # ---- ends
 
 
