@@ -30,8 +30,8 @@ from JUNODIRAC.RawDataSystem.Client.Owner import productionManager
 
 #: how long one start waits for another one of the same chain
 _LOCK_SECONDS = 60.0
-#: makes the workflow of the jobs of a step of a production
-Body = Callable[[ChainDescription, ChainStep, str], str]
+#: makes the workflow of the jobs of a step
+Body = Callable[[ChainDescription, ChainStep], str]
 
 
 class ChainStarter:
@@ -100,7 +100,7 @@ class ChainStarter:
         for wanted in wantedTransformations(description, chain.production):
             step = wanted.step
             isCopy = step.kind is StepKind.REPLICATE
-            body = copyBody(step.priority) if isCopy else self._body(description, step, chain.production)
+            body = copyBody(step.priority) if isCopy else self._body(description, step)
             number, _ = self._productions.openTransformation(wanted, body, chain.production)
             self._ledger.recordStep(StepTransformation(chain.chainID, step.number, wanted.se, step.name, step.kind, number))
             numbers[wanted.name] = number

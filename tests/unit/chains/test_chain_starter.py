@@ -82,7 +82,7 @@ class World:
         """As a new process has it."""
         self.ledger.held = []
         adapter = ChainProductions(self.productions, self.transformations, self.fields)
-        return ChainStarter(self.ledger, adapter, lambda chain, step, production: f"workflow of {step.name}")
+        return ChainStarter(self.ledger, adapter, lambda chain, step: f"workflow of {step.name}")
 
     def start(self, at: int = 0, after: bool = False) -> StartedChain:
         self.breaker.at, self.breaker.after, self.breaker.calls = at, after, 0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from JUNODIRAC.Core.Domain.ChainDescription import ChainDescription, ChainStep
-from JUNODIRAC.Core.Domain.ChainItem import BadChain
+from JUNODIRAC.Core.Domain.ChainItem import BadChain, cut
 from JUNODIRAC.Core.Domain.ChainRules import Known
 from JUNODIRAC.Core.Utilities.Moment import shortText
 from JUNODIRAC.Core.Utilities.TextTable import Cell, formatBytes, paint, printable, renderTable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from JUNODIRAC.RawDataSystem.Client.CommandLine import CommandLine
 
 _STYLES = {"Active": "good", "Done": "good", "Running": "busy", "Starting": "busy", "Waiting": "dim", "Problem": "bad"}
-_MAX_TROUBLES = 20
+_MAX_TROUBLES, _MAX_NAMES, _MAX_DETAIL = 20, 3, 200
 
 
 # ---- check
@@ -226,15 +226,21 @@ def _blockTable(document: dict[str, Any], colour: bool) -> str:
 
 
 def _troubleLines(document: dict[str, Any], colour: bool) -> list[str]:
-    shown = document["Troubles"][:_MAX_TROUBLES]
+    """Files that are not well, those with the same trouble together."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for each in document["Troubles"]:
+        groups.setdefault(tuple(each[key] for key in ("State", "Step", "SE", "Error", "Detail")), []).append(each)
     lines = []
-    for each in shown:
-        to = f" to {each['SE']}" if each["SE"] else ""
-        what = f"{each['State']} after {each['Attempts']} attempts"
-        text = f"  {what}: {each['LFN']} in {each['Step']}{to}: {each['Error']}: {each['Detail']}"
-        lines.append(paint(printable(text), "bad" if each["State"] == "GivenUp" else "dim", colour))
-    if document["TroublesTotal"] > len(shown):
-        lines.append(f"  and {document['TroublesTotal'] - len(shown)} more, see --json")
+    for (state, step, se, error, detail), files in list(groups.items())[:_MAX_TROUBLES]:
+        attempts = max(each["Attempts"] for each in files)
+        where = f"{step} to {se}" if se else step
+        text = f"  {state}: {len(files)} files in {where} after {attempts} attempts: {error}: {cut(detail, _MAX_DETAIL)}"
+        lines.append(paint(printable(text), "bad" if state == "GivenUp" else "dim", colour))
+        lines += [printable(f"    {each['LFN']}") for each in files[:_MAX_NAMES]]
+        if len(files) > _MAX_NAMES:
+            lines.append(f"    and {len(files) - _MAX_NAMES} more")
+    if len(groups) > _MAX_TROUBLES or document["TroublesTotal"] > len(document["Troubles"]):
+        lines.append(f"  {document['TroublesTotal']} files are not well in all; --json names more of them")
     return lines
 
 
