@@ -33,7 +33,7 @@ class JobMethods(ChainService):
             site; Error, Detail
         """
         self._managerCredentials()
-        return self._desk().begin(transformationID, taskID, (jobID, site, host))
+        return self._jobDesk().begin(transformationID, taskID, (jobID, site, host))
 
     auth_noteUpload = MANAGERS
     types_noteUpload = [int, str]
@@ -63,7 +63,7 @@ class JobMethods(ChainService):
         :returns: ProductID, Registration (see CommittedOutput), Error, Detail
         """
         self._managerCredentials()
-        return self._desk().commit(attemptID, output, inputs)
+        return self._jobDesk().commit(attemptID, output, inputs)
 
     auth_endAttempt = MANAGERS
     types_endAttempt = [int, int, str, str]
@@ -76,7 +76,7 @@ class JobMethods(ChainService):
         :returns: State of the attempt, Error, Detail
         """
         self._managerCredentials()
-        return self._desk().end(attemptID, exitCode, error, detail)
+        return self._jobDesk().end(attemptID, exitCode, error, detail)
 
     auth_registeredOutput = AGENTS
     types_registeredOutput = [list]
@@ -95,9 +95,9 @@ class JobMethods(ChainService):
     @answer
     def export_listUnregistered(self, olderThanSeconds: float, limit: int) -> list[dict[str, Any]]:
         """Outputs that count for so long and are not registered yet, the oldest first: see CommittedOutput."""
-        return [each.asAnswer() for each in self._desk().unregistered(olderThanSeconds, limit)]
+        return [each.asAnswer() for each in self._jobDesk().unregistered(olderThanSeconds, limit)]
 
-    def _desk(self) -> JobDesk:
+    def _jobDesk(self) -> JobDesk:
         return JobDesk(self.chains, TransformationClient(), siteStorages)
 
 

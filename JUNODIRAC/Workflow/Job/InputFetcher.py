@@ -15,6 +15,8 @@ from JUNODIRAC.Workflow.Job.Patience import Patience
 
 CATALOGUE = "DataManagement/FileCatalog"
 _TRIES = 2
+#: of what one storage says, in the tables; the log has all of it
+_MAX_TROUBLE_CHARS = 160
 #: how a failed copy says that the disk of this machine is full
 _NO_ROOM = ("no space left", "disk quota exceeded")
 #: of room that is left beside inputs and output
@@ -83,7 +85,7 @@ class InputFetcher:
                 self._say(f"{wanted.lfn} at {se}: {trouble}")
                 if any(word in trouble.lower() for word in _NO_ROOM):
                     raise JobFailure(JobError.NO_ROOM, trouble)
-            troubles.append(f"{se}: {trouble}")
+            troubles.append(f"{se}: {trouble[:_MAX_TROUBLE_CHARS]}")
             areCorrupt.append(isCorrupt)
         error = JobError.INPUT_CORRUPT if all(areCorrupt) else JobError.INPUT_UNREADABLE
         raise JobFailure(error, f"{wanted.lfn}; {'; '.join(troubles)}")

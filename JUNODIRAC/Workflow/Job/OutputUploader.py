@@ -9,6 +9,8 @@ from typing import Any
 from JUNODIRAC.Core.Domain.JobError import JobError, JobFailure
 
 _TRIES = 2
+#: of what one storage says, in the tables; the log has all of it
+_MAX_TROUBLE_CHARS = 160
 
 
 class OutputUploader:
@@ -49,7 +51,7 @@ class OutputUploader:
                     return se
                 self._say(f"{lfn} to {se}: {trouble}")
                 self.remove(lfn, se)
-            troubles.append(f"{se}: {trouble}")
+            troubles.append(f"{se}: {trouble[:_MAX_TROUBLE_CHARS]}")
         raise JobFailure(JobError.UPLOAD_FAILED, f"{lfn}; {'; '.join(troubles)}")
 
     def remove(self, lfn: str, se: str) -> None:
