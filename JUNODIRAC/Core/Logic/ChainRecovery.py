@@ -33,6 +33,8 @@ from JUNODIRAC.Core.Logic.ChainRecoveryPorts import (
 
 ACTOR = "ChainRecoveryAgent"
 _A = RecoveryAction
+# the attempt has all of it
+_DETAIL_CHARS = 300
 #: these have a new status in the transformation
 _STATUS = {
     _A.SET_PROCESSED: "Processed",
@@ -175,7 +177,7 @@ class ChainRecovery:
             RecoveryState.SOLVED, 0, "", "", now, now,
         )  # fmt: skip
         before = known if known is not None and known.state is RecoveryState.RECOVERING else fresh
-        detail = f"{_taskText(case)}: {text}"
+        detail = f"{_taskText(case)}: {text}"[:_DETAIL_CHARS]
         if case.rule.action is _A.GIVE_UP:
             case.record = replace(
                 before, state=RecoveryState.GIVEN_UP, error=error.value, detail=detail, lastTime=now, nextTime=None

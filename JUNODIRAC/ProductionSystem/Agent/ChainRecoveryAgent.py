@@ -60,6 +60,7 @@ class ChainRecoveryAgent(AgentModule):
         """Prepare. The database is connected in the first cycle that finds it."""
         self._ledger: ChainLedger | None = None
         self._audits: BackgroundAudits | None = None
+        self._next = ""
         self._storages: dict[str, SourceStorage] = {}
         return S_OK()
 
@@ -70,7 +71,7 @@ class ChainRecoveryAgent(AgentModule):
         ledger, options = self._openLedger(), self._options()
         until = started + self._number("SecondsPerCycle", 50)
         round_ = ChainRecoveryRound(ledger, self._tools(), options, self.log)
-        round_.run(now, lambda: monotonic() < until)
+        self._next = round_.run(now, lambda: monotonic() < until, self._next)
         due = 0
         if not options.recovery.isDry:
             self._audits = self._audits or BackgroundAudits(

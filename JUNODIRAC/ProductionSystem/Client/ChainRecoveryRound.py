@@ -70,8 +70,12 @@ class ChainRecoveryRound:
         self._isDry = options.recovery.isDry
         self.counts: Counter[str] = Counter()
 
-    def run(self, now: datetime, isInTime: Callable[[], bool]) -> None:
-        """All parts, as long as there is time."""
+    def run(self, now: datetime, isInTime: Callable[[], bool], first: str = "") -> str:
+        """All parts, as long as there is time.
+
+        :param first: the part with which it begins: that for which the last round had no time
+        :returns: the part for which there was no time; empty: all is done
+        """
         parts: list[tuple[str, Callable[[], None]]] = []
         for chain, description in self._chains():
             steps = self._ledger.chainSteps(chain.chainID)
@@ -86,15 +90,17 @@ class ChainRecoveryRound:
             ("leftovers", lambda: self._clean(now)),
         ]
         parts.append(("retirement", self._removeRetired))
-        for name, part in parts:
+        begin = next((index for index, (name, _) in enumerate(parts) if name == first), 0)
+        for name, part in [*parts[begin:], *parts[:begin]]:
             if not isInTime():
-                self._log.warn("No time is left in this round for", f"{name} and what comes after it")
-                return
+                self._log.info("The next round begins with", name)
+                return name
             try:
                 part()
             except (TemporaryFailure, Refusal) as error:
                 self.counts["failed"] += 1
                 self._log.error(f"Recovery of {name}:", str(error))
+        return ""
 
     def _chains(self) -> Iterator[tuple[StartedChain, ChainDescription]]:
         for chain in self._ledger.readChains([ChainState.ACTIVE, ChainState.STOPPED]):
