@@ -296,6 +296,7 @@ def operations(settings: Settings) -> dict:
                 for name in ("Raw", "RTRaw")
             },
             "Sources": {"RetryWaitScale": "0.1"},
+            "Chains": {"ZombieSeconds": "120"},
         },
         "Services": {"Catalogs": {"CatalogList": "FileCatalog"}},
         "InputDataPolicy": {"Default": "DIRAC.WorkloadManagementSystem.Client.DownloadInputData"},
