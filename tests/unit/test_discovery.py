@@ -52,9 +52,11 @@ def test_dirac_finds_our_agents():
 
 
 def test_dirac_finds_our_services_and_database():
-    assert {("RawDataSystem", "RawDataManagerHandler"), ("ProductionSystem", "ChainManagerHandler")} <= set(
-        findServices("JUNODIRAC")
-    )
+    assert {
+        ("RawDataSystem", "RawDataManagerHandler"),
+        ("ProductionSystem", "ChainManagerHandler"),
+        ("WorkloadManagementSystem", "JobManagerHandler"),
+    } <= set(findServices("JUNODIRAC"))
     assert ("RawDataSystem", "RawDataDB.sql") in findDatabases("JUNODIRAC")
 
 

@@ -61,7 +61,7 @@ class ChainWorld(BlockWorld):
         from JUNODIRAC.ProductionSystem.Client.JobBody import jobBody
         from JUNODIRAC.ProductionSystem.DB.ChainBook import NewChain
         from JUNODIRAC.ProductionSystem.DB.ChainLedger import ChainLedger
-        from JUNODIRAC.RawDataSystem.Client.DFCCatalogue import DFCCatalogue
+        from JUNODIRAC.RawDataSystem.Client.DFCCatalogue import DFCCatalogue, registrationURLs
 
         version = uuid4().hex[:8]
         text = self._text = _CHAIN.format(name=TYPE_NAME, version=version, root=ROOT)
@@ -69,7 +69,7 @@ class ChainWorld(BlockWorld):
         ledger = ChainLedger()
         new = NewChain(TYPE_NAME, version, TYPE_NAME, text, scope, "bench")
         chain = ledger.addChain(new, [block.blockID for block in blocks], datetime.now(UTC))
-        catalogue = DFCCatalogue(FileCatalogClient("DataManagement/FileCatalog"), {})
+        catalogue = DFCCatalogue(FileCatalogClient("DataManagement/FileCatalog"), registrationURLs("juno"))
         productions = ChainProductions(ProductionClient(), TransformationClient(), catalogue)
         ChainStarter(ledger, productions, lambda description, step, _: jobBody(description, step)).complete(chain, "bench")
         self.chainID, self.transformationID = chain.chainID, ledger.chainSteps(chain.chainID)[0].transformationID
