@@ -71,7 +71,7 @@ class ChainWorld(BlockWorld):
         chain = ledger.addChain(new, [block.blockID for block in blocks], datetime.now(UTC))
         catalogue = DFCCatalogue(FileCatalogClient("DataManagement/FileCatalog"), registrationURLs("juno"))
         productions = ChainProductions(ProductionClient(), TransformationClient(), catalogue)
-        ChainStarter(ledger, productions, lambda description, step, _: jobBody(description, step)).complete(chain, "bench")
+        ChainStarter(ledger, productions, jobBody).complete(chain, "bench")
         self.chainID, self.transformationID = chain.chainID, ledger.chainSteps(chain.chainID)[0].transformationID
         say(f"chain {chain.production} over {len(blocks)} blocks")
 
