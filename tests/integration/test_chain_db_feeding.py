@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -254,4 +255,6 @@ def test_a_block_knows_its_chains_and_what_they_wait_for(chains, chainID, typeNa
     chains.holdStep(chains.chainSteps(chainID)[0], "catalogue-up: away", NOW)
     name = f"rerec-{typeName}-v1"
     expected = BlockInChain(name, "Active", "Waiting", 0, 2, 5, 3, "one\ntwo", "", "step rawrec is held: catalogue-up: away")
-    assert chains.blockChains(list(ids.values())) == {blockID: [expected]}
+    found = chains.blockChains(list(ids.values()))
+    assert found == {blockID: [expected]}
+    assert json.loads(json.dumps(found[blockID][0].toDict())) == expected.toDict()

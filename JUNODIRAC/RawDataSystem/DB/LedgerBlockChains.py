@@ -25,6 +25,7 @@ class LedgerBlockChains(LedgerConnection):
                 " CONCAT('step ', Step, ' is held: ', Held)) SEPARATOR '\\n') AS Held FROM ChainSteps GROUP BY ChainID) s"
                 f" ON s.ChainID = k.ChainID WHERE k.BlockID IN ({rows.placeholders(len(chunk))}) ORDER BY k.BlockID, k.ChainID"
             )
-            for blockID, *values in self.select(sql, chunk):
-                found[blockID].append(BlockInChain(*values))
+            for blockID, production, chainState, state, ended, steps, *values in self.select(sql, chunk):
+                # the largest of small numbers comes as a decimal one, which no answer can carry
+                found[blockID].append(BlockInChain(production, chainState, state, ended, int(steps), *values))
         return dict(found)
