@@ -241,13 +241,15 @@ def _fileIDs(chains, files):
     return chains.declaredCopies([file.lfn for file in files])
 
 
-def test_products_that_were_retired_are_no_inputs(chains, chainID, begin, commit):
+def test_products_are_inputs_of_later_steps_and_still_known_when_they_were_retired(chains, chainID, begin, commit):
     attemptID = begin()
     commit(attemptID, [1])
     lfn = f"/o/{chainID}/{attemptID}"
-    assert chains.productInputs(chainID, 1, [lfn])[lfn].events == 3
+    known = chains.productInputs(chainID, 1, [lfn])
+    assert known[lfn].events == 3
     chains.execute("UPDATE Products SET State = 'Retired' WHERE ChainID = %s", (chainID,))
-    assert chains.productInputs(chainID, 1, [lfn]) == {}
+    assert chains.productInputs(chainID, 1, [lfn]) == known
+    assert chains.productInputs(chainID, 2, [lfn]) == {}
 
 
 # ---- two jobs at the same moment

@@ -86,6 +86,12 @@ def test_every_event_of_an_input_is_in_its_output_on_the_disk_of_the_site(block)
 def test_a_replica_that_is_corrupt_at_the_site_costs_no_job(block):
     assert len(block.attempts("Committed")) == 2
     assert {each.site for each in block.attempts()} == {"DIRAC.CNAF.it"}
+    query = (
+        "SELECT d.Directory, f.FileName, r.SE FROM BadReplicas r JOIN Files f USING (FileID)"
+        " JOIN Directories d USING (DirectoryID) WHERE d.Directory = %s"
+    )
+    told = [(f"{directory}/{name}", se) for directory, name, se in block.database.rows("RawDataDB", query, block.directory)]
+    assert told == [(block.files[1].lfn, SITE_SE)]
 
 
 def test_the_directory_of_the_outputs_says_what_they_are(block):

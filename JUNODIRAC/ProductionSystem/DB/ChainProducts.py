@@ -42,15 +42,18 @@ class ChainProducts(LedgerDirectories):
         return found
 
     def productInputs(self, chainID: int, sourceNumber: int, lfns: Collection[str]) -> dict[str, TaskInput]:
-        """Those of these files that an earlier step of the chain has made, and that are registered."""
+        """Those of these files that an earlier step of the chain has made.
+
+        Retired ones, too: a job that comes back after its merge has to learn that it is done.
+        """
         found = {}
         for chunk in rows.chunks(sorted(lfns)):
             sql = (
                 "SELECT LFN, ProductID, BlockID, SizeBytes, Checksum, Stream, FirstRun, LastRun, FirstSequence, LastSequence,"
-                " Events FROM Products WHERE ChainID = %s AND StepNumber = %s AND State <> %s"
+                " Events FROM Products WHERE ChainID = %s AND StepNumber = %s"
                 f" AND LFN IN ({rows.placeholders(len(chunk))})"
             )
-            for row in self.select(sql, (chainID, sourceNumber, ProductState.RETIRED.value, *chunk)):
+            for row in self.select(sql, (chainID, sourceNumber, *chunk)):
                 found[row[0]] = TaskInput(*row)
         return found
 

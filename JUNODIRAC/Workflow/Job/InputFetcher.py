@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class InputFetcher:
     ) -> None:
         self._catalogue, self._storageElement, self._siteStorages = catalogue, storageElement, siteStorages
         self._patience, self._say = patience, say
+        #: what is wrong with replicas whose bytes are, by storage element and LFN
+        self.corrupt: dict[str, dict[str, str]] = defaultdict(dict)
 
     def fetch(self, inputs: Sequence[JobInput], directory: Path) -> list[Path]:
         """All inputs as local files, in order.
@@ -87,6 +90,8 @@ class InputFetcher:
                     raise JobFailure(JobError.NO_ROOM, trouble)
             troubles.append(f"{se}: {trouble[:_MAX_TROUBLE_CHARS]}")
             areCorrupt.append(isCorrupt)
+            if isCorrupt:
+                self.corrupt[se][wanted.lfn] = trouble
         error = JobError.INPUT_CORRUPT if all(areCorrupt) else JobError.INPUT_UNREADABLE
         raise JobFailure(error, f"{wanted.lfn}; {'; '.join(troubles)}")
 

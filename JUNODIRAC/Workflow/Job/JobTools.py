@@ -10,6 +10,7 @@ from typing import Any
 from JUNODIRAC.ProductionSystem.Client.OutputRegistrar import OutputRegistrar
 from JUNODIRAC.Workflow.Job.Patience import DEFAULT_PATIENCE_SECONDS, ChainCalls, Patience
 
+_TELL_SECONDS = 30
 _PATIENCE_OPTION = "RawData/Chains/Job/ServicePatienceSeconds"
 
 
@@ -24,6 +25,8 @@ class JobTools:
     catalogue: Any
     storageElement: Callable[[str], Any]
     registrar: OutputRegistrar
+    #: tells the ledger of replicas whose bytes are wrong, by storage element and LFN
+    doubt: Callable[[dict[str, dict[str, str]]], dict[str, Any]]
     sleep: Callable[[float], None]
 
     @classmethod
@@ -36,6 +39,7 @@ class JobTools:
         from DIRAC.Resources.Storage.StorageElement import StorageElement
 
         from JUNODIRAC.ProductionSystem.Client.ChainManagerClient import ChainManagerClient
+        from JUNODIRAC.RawDataSystem.Client.RawDataManagerClient import RawDataManagerClient
 
         vo = returnValueOrRaise(getVOfromProxyGroup())
         seconds = float(Operations(vo=vo).getValue(_PATIENCE_OPTION, DEFAULT_PATIENCE_SECONDS))
@@ -48,5 +52,6 @@ class JobTools:
             catalogue=FileCatalogClient(url="DataManagement/FileCatalog"),
             storageElement=lambda se: StorageElement(se, vo=vo),
             registrar=OutputRegistrar.of(vo),
+            doubt=lambda failures: RawDataManagerClient(timeout=_TELL_SECONDS).doubtReplicas(failures),
             sleep=time.sleep,
         )

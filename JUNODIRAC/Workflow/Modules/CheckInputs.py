@@ -22,4 +22,14 @@ class CheckInputs(JobModule):
         fetcher = InputFetcher(
             tools.catalogue, tools.storageElement, state.siteStorages, tools.patience, lambda text: self.log.warn(text)
         )
-        state.inputFiles = fetcher.fetch(state.inputs, directory)
+        try:
+            state.inputFiles = fetcher.fetch(state.inputs, directory)
+        finally:
+            if fetcher.corrupt:
+                self._tell({se: dict(files) for se, files in fetcher.corrupt.items()})
+
+    def _tell(self, corrupt: dict[str, dict[str, str]]) -> None:
+        """The repair asks the storage and brings a good copy; until then nobody copies from there."""
+        result = self.tools.doubt(corrupt)
+        if not result["OK"]:
+            self.log.warn("The repair has to find these replicas by itself", f"{corrupt}: {result['Message']}")

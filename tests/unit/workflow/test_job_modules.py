@@ -8,7 +8,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from DIRAC import S_OK
+from DIRAC import S_ERROR, S_OK
 from DIRAC.Core.Workflow.Workflow import fromXMLString
 from jobfakes import AWAY, FakeCatalogue, FakeService, FakeStorage, adler, eventBytes
 
@@ -72,6 +72,8 @@ def world(tmp_path, monkeypatch):
     service, registrar, report = FakeService(begin, commit), FakeRegistrar(), FakeReport()
     made = SimpleNamespace(service=service, registrar=registrar, report=report, storages=storages, body=body(), path=tmp_path)
     made.execute = lambda: execute(made)
+    made.doubts = []
+    made.doubt = lambda failures: S_OK(made.doubts.append(failures))
     return made
 
 
@@ -92,8 +94,9 @@ def execute(world):
     patience = Patience(lambda seconds: None, patienceSeconds=20)
     calls = ChainCalls(world.service, patience)
     tools = JobTools(
-        calls, calls, patience, FakeCatalogue(world.storages), world.storages.__getitem__, world.registrar, lambda seconds: None
-    )
+        calls, calls, patience, FakeCatalogue(world.storages), world.storages.__getitem__, world.registrar, world.doubt,
+        lambda seconds: None,
+    )  # fmt: skip
     workflow = fromXMLString(world.body)
     for name, tool in (("JunoJobTools", tools), ("JobReport", world.report), ("FileReport", object()), ("Request", object())):
         workflow.addTool(name, tool)
@@ -137,6 +140,15 @@ def test_a_job_leaves_what_people_want_to_read_and_no_data(world):
     left = {path.name for path in world.path.iterdir()}
     assert {"program.log", "summary.json", "job.json"} <= left
     assert not {"inputs", OUT.rpartition("/")[2]} & left
+
+
+@pytest.mark.parametrize("answer", [S_OK(1), S_ERROR(AWAY)])
+def test_the_repair_is_told_of_a_corrupt_replica_and_the_job_takes_another_one(world, answer):
+    world.storages["CNAF-STORM"].files[LFN] = b"bad"
+    world.doubt = lambda failures: world.doubts.append(failures) or answer
+    assert world.execute()["OK"]
+    ((se, files),) = world.doubts[0].items()
+    assert (se, list(files)) == ("CNAF-STORM", [LFN])
 
 
 def test_two_executions_of_a_job_are_told_apart(world):
