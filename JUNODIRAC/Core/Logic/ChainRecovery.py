@@ -102,9 +102,10 @@ class ChainRecovery:
             attempts = self._book.attemptsOfTasks(step.transformationID, taskIDs)
             known = self._book.knownInputs(step, lfns)
         cases = [self._judge(step, each, known[each.lfn], attempts, jobs, now) for each in files if each.lfn in known]
+        blamed = _blamed(cases)
         for case in cases:
             if case.rule.action in (_A.AGAIN, _A.GIVE_UP):
-                self._account(step, case, now)
+                self._account(step, case, now, isBlamed=case.known.lfn in blamed.get(case.file.taskID, {case.known.lfn}))
         failures = self._act(step, cases, actions)
         actions.update(case.action.value for case in cases)
         return StepOutcome(dict(actions), failures)
@@ -161,8 +162,11 @@ class ChainRecovery:
 
     # ---- accounting
 
-    def _account(self, step: StepUnderRecovery, case: _Case, now: datetime) -> None:
-        """Say when the next attempt is, or that there is none. A failure is counted once, and waited for after that."""
+    def _account(self, step: StepUnderRecovery, case: _Case, now: datetime, isBlamed: bool) -> None:
+        """Say when the next attempt is, or that there is none. A failure is counted once, and waited for after that.
+
+        :param isBlamed: False if the job named other inputs of its task
+        """
         known = case.known.recovery
         if known is not None and known.state in (RecoveryState.GIVEN_UP, RecoveryState.WAIVED):
             case.record = known
@@ -183,7 +187,8 @@ class ChainRecovery:
                 before, state=RecoveryState.GIVEN_UP, error=error.value, detail=detail, lastTime=now, nextTime=None
             )
             return
-        if error.nextTry is NextTry.NOTHING:  # others had some of the inputs; this one is left
+        # others had some of the inputs and this one is left, or another one is at fault: no failure of its own
+        if error.nextTry is NextTry.NOTHING or not isBlamed:
             error = JobError.STOPPED
         case.record = self._options.policy.afterFailure(before, error, detail, now)
         case.isWaiting = case.record.nextTime is not None and now < case.record.nextTime
@@ -250,6 +255,16 @@ def _errorOf(case: _Case) -> tuple[JobError, str]:
     where = f" at {last.site}" if last and last.site else ""
     said = last.detail if last and last.detail else _jobText(case)
     return error, f"{said}{where}"
+
+
+def _blamed(cases: Sequence[_Case]) -> dict[int, set[str]]:
+    """By task the inputs that its last job named as those that are at fault; tasks whose job named none are left out."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for case in cases:
+        words = case.attempts[-1].detail.split() if case.attempts else []
+        if case.known.lfn in {word.strip(";,:()") for word in words}:
+            found[case.file.taskID].add(case.known.lfn)
+    return found
 
 
 def _solved(record: RecoveryRecord) -> RecoveryRecord:

@@ -319,3 +319,20 @@ def test_a_task_of_a_step_that_is_held_waits_without_a_job():
     assert world.files["/juno/rtraw/0.rtraw"].status == "Assigned"
     recovery.recover(STEP, world.unsettledFiles(77, 10), later)
     assert world.files["/juno/rtraw/0.rtraw"].status == "Unused"
+
+
+def test_of_a_group_only_the_input_that_the_job_named_is_given_up():
+    names = [f"/juno/rtraw/{number}.rtraw" for number in range(3)]
+    world = World(names, random.Random(1))
+    world.jobs_[1] = Job(1, 1, names, status="Failed")
+    world.files = {lfn: TaskFile(lfn, "Assigned", 1, NOW) for lfn in names}
+    detail = f"{names[1]}; CNAF-STORM: adler32 0000000b, not 0000000a"
+    world.attempts[1] = AttemptFacts(1, 1, 1, "Failed", "InputCorrupt", detail, NOW, "/o", ())
+    world.ended[1] = NOW
+    recover(world, attempts=5)
+    found = {lfn: (each.state, each.attempts) for lfn, each in world.recoveries.items()}
+    again = (RecoveryState.RECOVERING, 0)
+    assert found == {names[0]: again, names[1]: (RecoveryState.GIVEN_UP, 1), names[2]: again}
+    world.now += timedelta(seconds=1000)
+    recover(world, attempts=5)
+    assert [world.files[lfn].status for lfn in names] == ["Unused", "Problematic", "Unused"]
