@@ -106,17 +106,7 @@ STOCK = (
     Component("executor", "WorkloadManagement", "Optimizers"),
     # a job of which nothing was heard for 45 seconds is dead (the times are in periods of JobWrapper/CheckingTime)
     agent("WorkloadManagement", "StalledJobAgent", PollingTime=10, StalledTimeHours=4, FailedTimeHours=5, MatchedTime=120),
-    # what becomes of the files of a job that failed is not for this agent to say: no MonitorFiles
-    agent(
-        "Transformation",
-        "WorkflowTaskAgent",
-        PollingTime=10,
-        TransType="DataReconstruction, Merge",
-        TasksPerLoop=200,
-        MonitorTasks="yes",
-        CheckReserved="yes",
-        BulkSubmission="True",
-    ),
+    agent("Transformation", "WorkflowTaskAgent", ReservedSeconds=60, FollowSeconds=5),
 )
 
 # one of them at each site that has processors: the agent that a pilot job starts on a worker node. They are no part of the
