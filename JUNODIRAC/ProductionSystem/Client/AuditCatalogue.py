@@ -16,7 +16,7 @@ from JUNODIRAC.RawDataSystem.Client.TransferMonitor import CATALOGUE
 _FILES_PER_CALL = 1000
 # of an ancestor that was removed since, the catalogue knows a number and no name
 _NAMELESS = "ancestor LFN"
-_NOT_THERE = ("no such", "not found")
+_NOT_THERE = ("no such", "not found", "does not exist")
 
 
 class AuditCatalogue:

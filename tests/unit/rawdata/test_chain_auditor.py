@@ -141,6 +141,11 @@ def test_ancestors_of_what_was_removed_since_have_no_name_and_are_no_failure():
     assert AuditCatalogue(client).ancestors(["/a", "/b"]) == {"/a": {"/x": 1}, "/b": {}}
 
 
+def test_a_directory_that_no_job_has_written_to_yet_is_empty_and_no_failure():
+    answer = S_OK({"Successful": {}, "Failed": {"/out": "Directory does not exist: /out"}})
+    assert AuditCatalogue(SimpleNamespace(listDirectory=lambda paths, verbose: answer)).entries(["/out"], []) == {}
+
+
 # ---- by itself
 
 
