@@ -254,6 +254,8 @@ def servicesKilled(run: Run) -> None:
     links += [_MANAGER, "Transformation_TransformationManager"]
     atWork(run, set())
     with run.turn():
+        # some of them may share a process
+        links = [link for link in links if run.testbed.dirac.state(link).pid]
         for link in links:
             killed(run.testbed.dirac, link)
     run.facts["killed"] = len(links)
