@@ -48,16 +48,15 @@ class PlanDesk:
         chain, row = self._ledger.chainOfTransformation(transformationID)
         description = _description(chain.description)
         step = description.steps[row.stepNumber - 1]
-        planner = TaskPlanner(
-            self._ledger, chain.chainID, description, step, self._sites(chain, step.name, step.sites), patienceSeconds
-        )
+        if step.kind is StepKind.REPLICATE:
+            raise ServiceRefusal("ChainManager", f"step {step.name} of {chain.production} copies files, and has no jobs to plan")
+        sites = self._sites(chain, step.name, step.sites)
+        planner = TaskPlanner(self._ledger, chain.chainID, description, step, sites, patienceSeconds)
         now = datetime.now(UTC)
         if step.kind is StepKind.PROCESS:
             plan = planner.planProcess(asked, now)
-        elif step.kind is StepKind.MERGE:
-            plan = planner.planMerge(asked, (askedTime or now) - _CLOCKS_DIFFER)
         else:
-            raise ServiceRefusal("ChainManager", f"step {step.name} of {chain.production} copies files, and has no jobs to plan")
+            plan = planner.planMerge(asked, (askedTime or now) - _CLOCKS_DIFFER)
         self._logUnknown(transformationID, chain, row, plan)
         return {"Groups": [[se, lfns] for se, lfns in plan.groups], "Awaited": plan.awaited}
 
