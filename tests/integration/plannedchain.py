@@ -42,6 +42,13 @@ class PlannedChain:
     def transformation(self, step: int) -> int:
         return 2_100_000_000 + 10 * self.chainID + step
 
+    def addGate(self, gate: str) -> None:
+        """To the first step."""
+        sql = "SELECT Description FROM Chains WHERE ChainID = %s"
+        ((text,),) = self.chains.select(sql, (self.chainID,))
+        changed = text.replace("gates: [", f"gates: [{gate}, ", 1)
+        self.chains.execute("UPDATE Chains SET Description = %s WHERE ChainID = %s", (changed, self.chainID))
+
     def delete(self) -> None:
         for table in CHAIN_TABLES:
             self.chains.execute(f"DELETE FROM {table} WHERE ChainID = %s", (self.chainID,))

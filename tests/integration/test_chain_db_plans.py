@@ -166,6 +166,22 @@ def test_a_run_that_goes_on_in_another_block_begins_there_where_the_first_left_o
     assert chain.merges(chain.process(3, 4, 5, 6)) == [[3, 4, 5]]
 
 
+@pytest.mark.parametrize(("quality", "groups"), [("", []), ("good", []), ("bad", [[1, 2, 3], [4]])])
+def test_a_run_that_nobody_flagged_yet_is_waited_for_and_one_that_is_not_wanted_is_not(chain, quality, groups):
+    chain.addGate("run-good")
+    chain.announce(0, 1, 2, 3, 4)
+    run = random.randrange(10**12, 10**13)  # flags are of all chains
+    chain.chains.execute("UPDATE Files SET RunNumber = %s WHERE FileID = %s", (run, chain.fileID(0)))
+    given = [chain.fileID(number) for number in (1, 2, 3, 4)]
+    chain.chains.recordChainInputs(chain.chainID, PROCESS, chain.blockID(), given, NOW)
+    chain.close()
+    parts = chain.process(1, 2, 3, 4, FirstRun=10**14, LastRun=10**14)
+    if quality:
+        chain.chains.flagRuns([run], quality, "prod", "test", NOW)
+    assert chain.merges(parts) == groups
+    chain.chains.execute("DELETE FROM RunQuality WHERE RunNumber = %s", (run,))
+
+
 def test_a_part_that_is_made_and_not_given_to_the_merge_yet_holds_back_what_comes_after_it(chain):
     chain.announce(*range(1, 9))
     chain.give()
