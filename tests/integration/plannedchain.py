@@ -31,7 +31,8 @@ class PlannedChain:
         text = SHIPPED.read_text().replace("type: RTRaw", f"type: {typeName}").replace("bytes: 1 GB", "bytes: 35 kB")
         assert "35 kB" in text
         columns = "Production, Name, Version, OutputVersion, State, Type, Description, Scope, CreatedTime, CreatedBy, StateTime"
-        values = (f"m-{typeName}-v1", "m", "J1", 1, "Active", typeName, text, "{}", NOW, "prod", NOW, "prod")
+        # Stopped: a ChainAgent that runs beside the tests leaves it alone
+        values = (f"m-{typeName}-v1", "m", "J1", 1, "Stopped", typeName, text, "{}", NOW, "prod", NOW, "prod")
         chains.execute(f"INSERT INTO Chains ({columns}, StateBy) VALUES ({', '.join(['%s'] * len(values))})", values)
         ((self.chainID,),) = chains.select("SELECT ChainID FROM Chains WHERE Production = %s", (values[0],))
         for step, name in ((PROCESS, "process"), (MERGE, "merge")):
