@@ -66,7 +66,7 @@ def made(answers: list[dict]) -> list[int]:
     return [answer["Value"] if answer["OK"] else 0 for answer in answers]
 
 
-def test_made_reserved_and_submitted_tasks_leave_the_rows_of_diracs_methods(client, stock, transformation, rowsOf):
+def test_tasks_made_reserved_submitted_and_followed_leave_the_rows_of_diracs_methods(client, stock, transformation, rowsOf):
     lfns = makeLFNs(40)
     # of one file and of several, not in the order of their names, at one storage element and at one of two
     tasks = [(lfns[5:2:-1], "CNAF-STORM"), ([lfns[0]], "JINR-EOS,CNAF-STORM"), (lfns[10:30], "JINR-EOS"), ([], "JINR-EOS")]
@@ -86,6 +86,11 @@ def test_made_reserved_and_submitted_tasks_leave_the_rows_of_diracs_methods(clie
     unpack(client.setTasksSubmitted(ours, {1: "4711", 2: "4712"}))
     for number in given:
         unpack(stock.setTaskStatusAndWmsID(other, number, "Submitted", f"471{number}"))
+    assert rowsOf(ours) == rowsOf(other)
+    unpack(client.setTaskStatus(ours, [1, 2, 4], "Waiting"))
+    unpack(client.setTaskStatus(ours, 3, "Done"))
+    unpack(stock.setTaskStatus(other, [1, 2, 4], "Waiting"))
+    unpack(stock.setTaskStatus(other, 3, "Done"))
     assert rowsOf(ours) == rowsOf(other)
 
 

@@ -159,3 +159,12 @@ class TaskBulks(LedgerConnection):
             f" WHERE TransformationID = %s AND TaskID IN ({placeholders(len(externalIDs))})",
             [*(value for pair in externalIDs.items() for value in pair), status, transformationID, *externalIDs],
         )
+
+    def setStatuses(self, transformationID: int, taskIDs: Sequence[int], status: str) -> None:
+        """The tasks have this status, as by setTaskStatus, which has a statement and a commit for each of them."""
+        for chunk in chunks(sorted(taskIDs)):
+            self.execute(
+                "UPDATE TransformationTasks SET ExternalStatus = %s, LastUpdateTime = UTC_TIMESTAMP()"
+                f" WHERE TransformationID = %s AND TaskID IN ({placeholders(len(chunk))})",
+                (status, transformationID, *chunk),
+            )

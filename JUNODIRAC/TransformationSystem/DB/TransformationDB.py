@@ -135,6 +135,12 @@ class TransformationDB(TaskBulks, MultiRowInsert, DiracTransformationDB):
         self.setExternalIDs(returnValueOrRaise(self._getTransformationID(transName)), "Submitted", externalIDs)
 
     @convertToReturnValue
+    def setTaskStatus(self, transName: int | str, taskID: int | Sequence[int], status: str, connection: Any = False) -> None:
+        """As DIRAC's, many tasks in one statement."""
+        taskIDs = [taskID] if isinstance(taskID, int) else taskID
+        self.setStatuses(returnValueOrRaise(self._getTransformationID(transName)), taskIDs, status)
+
+    @convertToReturnValue
     def addFilesToTransformations(self, transformationIDs: Sequence[int], lfns: Sequence[str]) -> dict[str, dict[str, str]]:
         """Attach files to each of the transformations; what is attached already stays as it is.
 
