@@ -136,7 +136,7 @@ def test_the_flag_says_which_files_it_sets_free_and_they_go_in_as_those_that_com
 def test_a_step_is_held_while_the_catalogue_is_away_and_goes_on_by_itself(story):
     status, held = story.seen["held"]
     assert status == "Stopped"
-    assert held.startswith("catalogue-up: catalogue does not answer")
+    assert held.startswith("catalogue-up: the file catalogue does not answer: ")
     rows = story.block.database.rows(
         "RawDataDB", "SELECT Action FROM Journal WHERE Object = %s ORDER BY JournalID", f"{story.production} rawrec"
     )

@@ -22,11 +22,15 @@ _GOOD = "good"
 
 @dataclass(frozen=True)
 class Known:
-    """What the configuration knows; None: not asked."""
+    """What the configuration knows; None: not asked.
+
+    :param conditions: where the conditions service is, empty if the configuration does not say it
+    """
 
     types: Collection[str] | None = None
     sites: Collection[str] | None = None
     storageElements: Collection[str] | None = None
+    conditions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ def checkRules(read: Read, findings: Findings, known: Known) -> None:
     for index, (step, place) in enumerate(read):
         _checkInput(step, place, read[:index], read[index + 1 :], known)
         _checkQuality(step, place)
+        if Gate.CONDITIONS in step.gates and known.conditions == "":
+            remedy = "set RawData/Chains/Conditions/Endpoint in /Operations, see docs/chains.rst, or take the gate away"
+            place.step.wrong("gates", f"gate {Gate.CONDITIONS} has nothing to ask: no conditions service is configured", remedy)
         _checkWhere(step, place, known)
         if step.output:
             _checkRule(place.output, "directory", step.output.directoryRule, DIRECTORY_PARTS, _NEEDED_IN_DIRECTORY)

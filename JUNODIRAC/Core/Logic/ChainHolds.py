@@ -19,6 +19,7 @@ ACTOR = "ChainAgent"
 CATALOGUE, CONDITIONS, STORAGE = "catalogue", "conditions", "storage "
 # a service that comes and goes must not start jobs in between
 _ANSWERS_IN_A_ROW = 2
+_WORDS = {CATALOGUE: "the file catalogue", CONDITIONS: "the conditions service"}
 _ACTIVE, _STOPPED = "Active", "Stopped"
 
 
@@ -149,7 +150,7 @@ def _gateOf(name: str) -> Gate:
 
 
 def _words(group: Sequence[str], failures: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} does not answer ({failures[name]})" for name in group)
+    return ", ".join(f"{_WORDS.get(name, name)} does not answer: {failures[name]}" for name in group)
 
 
 def _nameOf(chain: ChainContext, row: StepTransformation) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from JUNODIRAC.RawDataSystem.Client.CommandLine import failureOf
 
+SERVICE = "Production/ChainManager"
 _CALL_SECONDS = 300
 
 
@@ -19,4 +20,4 @@ def callChains(method: str, *args: Any) -> Any:
     result = getattr(ChainManagerClient(timeout=_CALL_SECONDS), method)(*args)
     if result["OK"]:
         return result["Value"]
-    raise failureOf(str(result["Message"]), int(result.get("Errno") or 0))
+    raise failureOf(str(result["Message"]), int(result.get("Errno") or 0), SERVICE)

@@ -1,4 +1,4 @@
-"""What the configuration knows that a chain names: Types, sites, storage elements."""
+"""What the configuration knows that a chain names: Types, sites, storage elements, the conditions service."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from DIRAC.ConfigurationSystem.Client.Config import gConfig
 from DIRAC.ConfigurationSystem.Client.Helpers.Resources import getSites
 
 from JUNODIRAC.Core.Domain.ChainRules import Known
+from JUNODIRAC.ProductionSystem.Client.ServiceProbes import conditionsEndpoint
 from JUNODIRAC.RawDataSystem.Client.TypePolicies import loadEachTypePolicy
 
 
@@ -15,7 +16,13 @@ def knownConfiguration(vo: str) -> Known:
     """What is known; what the configuration has nothing of, because it was not reached, is not asked."""
     good, bad = loadEachTypePolicy(vo)
     storages: list[str] = gConfig.getSections("/Resources/StorageElements").get("Value") or []
-    return Known(_asked({*good, *bad}), _asked(getSites().get("Value") or []), _asked(storages))
+    isReached = bool(storages)
+    return Known(
+        types=_asked({*good, *bad}),
+        sites=_asked(getSites().get("Value") or []),
+        storageElements=_asked(storages),
+        conditions=conditionsEndpoint(vo) if isReached else None,
+    )
 
 
 def _asked(names: Collection[str]) -> Collection[str] | None:

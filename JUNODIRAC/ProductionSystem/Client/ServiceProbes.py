@@ -24,6 +24,10 @@ CONDITIONS_OPTION = "RawData/Chains/Conditions/Endpoint"
 _ANSWERS_TOO = frozenset({401, 403})
 
 
+class NotConfigured(Exception):
+    """There is nothing to ask."""
+
+
 class ServiceProbes:
     """Implements :data:`JUNODIRAC.Core.Logic.ChainPorts.Prober`, in a bounded time.
 
@@ -83,7 +87,7 @@ def conditionsProbe(vo: str, timeoutSeconds: float) -> Probe:
     def probe() -> None:
         endpoint = conditionsEndpoint(vo)
         if not endpoint:
-            raise ServiceRefusal("Configuration", conditionsRemedy(vo))
+            raise NotConfigured(conditionsRemedy(vo))
         endpointProbe(endpoint, timeoutSeconds)()
 
     return probe
@@ -121,7 +125,7 @@ def _connect(endpoint: str, timeoutSeconds: float) -> None:
 
 
 def _refuse(endpoint: str, why: str) -> None:
-    raise ServiceRefusal("Configuration", f"the endpoint {endpoint} cannot be asked: {why}")
+    raise NotConfigured(f"the endpoint {endpoint} cannot be asked: {why}")
 
 
 def storagesOfSites(vo: str) -> Callable[[str], Collection[str]]:

@@ -125,15 +125,15 @@ def momentOf(text: str) -> str:
         raise CommandError(str(error)) from error
 
 
-def failureOf(message: str, errno: int) -> CommandError:
-    """What a refused call means to the person who typed the command."""
+def failureOf(message: str, errno: int, service: str = SERVICE) -> CommandError:
+    """What a refused call of a service means to the person who typed the command."""
     if errno == ENOAUTH or "Unauthorized" in message:
         return CommandError(
-            f"not authorised by {SERVICE}: your certificate or the group of your proxy may not do this ({message});"
+            f"not authorised by {service}: your certificate or the group of your proxy may not do this ({message});"
             " look with dirac-proxy-info, and take another group with dirac-proxy-init -g GROUP"
         )
     if isUnavailable(message, errno):
-        return ServiceDown(f"{SERVICE}, or something that it needs, does not answer: {message}")
+        return ServiceDown(f"{service}, or something that it needs, does not answer: {message}")
     return CommandError(message)
 
 

@@ -12,7 +12,7 @@ from JUNODIRAC.Core.Logic.ChainHolds import CATALOGUE, CONDITIONS
 from JUNODIRAC.Core.Logic.Ports import TemporaryFailure
 from JUNODIRAC.ProductionSystem.Client import ServiceProbes as module
 from JUNODIRAC.ProductionSystem.Client.FedTransformations import FedTransformations
-from JUNODIRAC.ProductionSystem.Client.ServiceProbes import ServiceProbes, catalogueProbe, endpointProbe
+from JUNODIRAC.ProductionSystem.Client.ServiceProbes import NotConfigured, ServiceProbes, catalogueProbe, endpointProbe
 from JUNODIRAC.RawDataSystem.Client.DiracAnswer import ServiceRefusal
 
 pytestmark = pytest.mark.unit
@@ -65,14 +65,14 @@ def test_a_tcp_endpoint_is_there_when_it_takes_a_connection(server):
 
 @pytest.mark.parametrize("endpoint", ["tcp://host", "ftp://host/x", "tcp://"])
 def test_an_endpoint_that_cannot_be_asked_says_why(endpoint):
-    with pytest.raises(ServiceRefusal, match="cannot be asked"):
+    with pytest.raises(NotConfigured, match="cannot be asked"):
         endpointProbe(endpoint, 5)()
 
 
 def test_a_conditions_service_that_nobody_configured_is_an_error_with_its_remedy(monkeypatch):
     monkeypatch.setattr(module, "conditionsEndpoint", lambda vo: "")
     (why,) = ServiceProbes("juno", 5)([CONDITIONS]).values()
-    assert "/Operations/juno/RawData/Chains/Conditions/Endpoint" in why
+    assert why.startswith("no conditions service is configured: set /Operations/juno/RawData/Chains/Conditions/Endpoint")
     assert "take the gate conditions-up out" in why
 
 

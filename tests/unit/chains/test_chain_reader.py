@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,13 @@ def test_any_yaml_makes_a_chain_or_errors(steps, other):
 @given(st.text(max_size=60))
 def test_any_text_makes_a_chain_or_errors(text):
     judged(text)
+
+
+def test_a_gate_for_a_conditions_service_that_nobody_configured_is_told_with_its_line():
+    text = SHIPPED[0].read_text().replace("gates: [catalogue-up, storage-up]", "gates: [conditions-up]", 1)
+    with pytest.raises(BadChain, match="no conditions service is configured") as refused:
+        readChain(text, "x.yaml", replace(KNOWN, conditions=""))
+    line = text.splitlines().index("    gates: [conditions-up]") + 1
+    assert f"x.yaml:{line}: " in str(refused.value)
+    readChain(text, "x.yaml", replace(KNOWN, conditions="https://conditions.example.org"))
+    readChain(text, "x.yaml", KNOWN)

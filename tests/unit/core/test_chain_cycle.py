@@ -301,7 +301,7 @@ def test_a_step_is_held_while_a_service_is_away_and_goes_on_after_two_answers():
     world.failures["conditions"] = "no answer within 10 s"
     world.run()
     assert world.statusOf == {11: "Stopped", 12: "Active"}
-    assert world.steps[0].held == "conditions-up: conditions does not answer (no answer within 10 s)"
+    assert world.steps[0].held == "conditions-up: the conditions service does not answer: no answer within 10 s"
     world.failures.clear()
     world.run()
     assert world.statusOf[11] == "Stopped"
