@@ -13,8 +13,6 @@ from junotestbed.settings import SITES
 
 # stands for the folder of the sandboxes, which depends on the state folder
 SANDBOXES = "<sandboxes>"
-# the service in whose process all those run that jobs need
-JOB_HOST = "WorkloadManagement/JobManager"
 
 STOCK_DATABASES = (
     "InstalledComponentsDB",
@@ -37,18 +35,13 @@ OWN_DATABASES = ("RawDataDB",)
 
 @dataclass(frozen=True)
 class Component:
-    """One DIRAC component.
-
-    ``module`` is given where the instance's name is not the module's, ``host`` where a service runs in another one's process: one
-    of its own would take 60 MB.
-    """
+    """One DIRAC component; ``module`` where the instance's name is not the module's."""
 
     kind: str
     system: str
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
     module: str = ""
-    host: str = ""
 
     @property
     def full_name(self) -> str:
@@ -56,17 +49,11 @@ class Component:
 
     @property
     def link(self) -> str:
-        """The name of its process among those that are supervised."""
-        return (self.host or self.full_name).replace("/", "_")
+        return f"{self.system}_{self.name}"
 
 
-def service(system: str, name: str, host: str = "", **options: object) -> Component:
-    return Component("service", system, name, {key: str(value) for key, value in options.items()}, host=host)
-
-
-def guests(host: Component) -> list[Component]:
-    """The services that run in the process of another."""
-    return [component for component in STOCK if component.host == host.full_name]
+def service(system: str, name: str, **options: object) -> Component:
+    return Component("service", system, name, {key: str(value) for key, value in options.items()})
 
 
 def agent(system: str, name: str, module: str = "", **options: object) -> Component:
@@ -96,13 +83,12 @@ STOCK = (
     agent("DataManagement", "FTS3Agent", ProxyLifetime=43200, KickAssignedHours=0),
     # --- jobs
     service("WorkloadManagement", "JobManager", MaxParametricJobs=1000),
-    service("WorkloadManagement", "JobMonitoring", host=JOB_HOST),
-    service("WorkloadManagement", "JobStateUpdate", host=JOB_HOST),
-    service("WorkloadManagement", "Matcher", host=JOB_HOST),
-    service("WorkloadManagement", "OptimizationMind", host=JOB_HOST),
-    service("WorkloadManagement", "PilotManager", host=JOB_HOST),
-    service("WorkloadManagement", "SandboxStore", host=JOB_HOST, BasePath=SANDBOXES),
-    service("Production", "ProductionManager", host=JOB_HOST),
+    service("WorkloadManagement", "JobMonitoring"),
+    service("WorkloadManagement", "JobStateUpdate"),
+    service("WorkloadManagement", "Matcher"),
+    service("WorkloadManagement", "OptimizationMind"),
+    service("WorkloadManagement", "SandboxStore", BasePath=SANDBOXES),
+    service("Production", "ProductionManager"),
     Component("executor", "WorkloadManagement", "Optimizers"),
     # a job of which nothing was heard for 45 seconds is dead (the times are in periods of JobWrapper/CheckingTime)
     agent("WorkloadManagement", "StalledJobAgent", PollingTime=10, StalledTimeHours=4, FailedTimeHours=5, MatchedTime=120),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from junotestbed.components import SANDBOXES, STOCK, STOCK_DATABASES, Component, guests
+from junotestbed.components import SANDBOXES, STOCK, STOCK_DATABASES, Component
 from junotestbed.settings import Settings, TestbedError
 
 
@@ -43,17 +43,9 @@ def install_all() -> None:
         run_dirs.append((component, _install(installer, component, extensions, gConfig)))
         print(component.kind, component.full_name, flush=True)
     for component, run_dir in run_dirs:
-        _take_guests(component, Path(run_dir) / "run")
         link = Path(installer.startDir) / component.link
         if not link.is_symlink():
             link.symlink_to(run_dir)
-
-
-def _take_guests(host: Component, run_file: Path) -> None:
-    """Have a service's process run its guests, too."""
-    text = run_file.read_text()
-    names = [host.full_name, *(guest.full_name for guest in guests(host))]
-    run_file.write_text(text.replace(f"dirac-service {host.full_name} --cfg", f"dirac-service {' '.join(names)} --cfg"))
 
 
 def _install(installer, component: Component, extensions: list[str], gConfig) -> str:

@@ -40,7 +40,6 @@ PORTS = {
     "WorkloadManagement/JobStateUpdate": 136,
     "WorkloadManagement/Matcher": 170,
     "WorkloadManagement/OptimizationMind": 175,
-    "WorkloadManagement/PilotManager": 171,
     "WorkloadManagement/SandboxStore": 196,
     "Production/ProductionManager": 180,
     "RawData/RawDataManager": 380,

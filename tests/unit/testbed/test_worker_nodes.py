@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from diraccfg import CFG
-from junotestbed.components import ALL, STOCK, WORKER_NODES, guests
+from junotestbed.components import ALL, WORKER_NODES
 from junotestbed.configuration import is_old_cs, upgrade_cs, write_initial_cs
 from junotestbed.settings import CS_NAME, PORTS, SITES, Settings
 from junotestbed.worker_nodes import folder_of, nodes, write_nodes
@@ -26,12 +26,9 @@ def read(path) -> CFG:
     return cfg
 
 
-def test_every_service_has_a_port_of_its_own_and_every_host_of_services_is_there():
+def test_every_service_has_a_port_of_its_own():
     services = [component for component in ALL if component.kind == "service"]
     assert len({PORTS[component.full_name] for component in services}) == len(services)
-    assert {component.host for component in services if component.host} <= {component.full_name for component in STOCK}
-    host = next(component for component in STOCK if component.full_name == "WorkloadManagement/JobManager")
-    assert {guest.link for guest in guests(host)} == {host.link}
 
 
 def test_a_node_gets_no_password_and_no_other_proxy_than_the_pilots(settings):
