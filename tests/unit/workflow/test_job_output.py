@@ -81,7 +81,13 @@ def test_of_a_file_of_another_format_the_program_alone_can_say_what_is_in_it(tmp
 
 @pytest.mark.parametrize(
     ("announced", "said", "written"),
-    [((4,), Summary((3,), 3), 3), ((3,), Summary((3,), 2), 2), ((3,), Summary((3,), 3), 2), ((3,), Summary((3,), 3), 4)],
+    [
+        ((4,), Summary((3,), 3), 3),
+        ((3,), Summary((3,), 2), 3),
+        ((3,), Summary((3,), 2), 2),
+        ((3,), Summary((3,), 3), 2),
+        ((3,), Summary((3,), 3), 4),
+    ],
 )
 def test_events_that_differ_anywhere_are_found(tmp_path, announced, said, written):
     eventBytes(tmp_path / "out", range(written))
