@@ -226,6 +226,19 @@ def test_files_that_the_transformation_did_not_take_are_given_again():
     assert world.given == {1, 2}
 
 
+def test_files_that_got_lost_while_the_transformation_system_was_away_are_given_as_soon_as_it_is_back():
+    world = world_with()
+    world.register(1, CNAF)
+    world.run()
+    world.register(2, CNAF)
+    world.down = {"transformations"}
+    assert list(world.run().troubles) == ["rerec-J1-v1 block 20300101", "files of rerec-J1-v1"]
+    assert (world.given, set(world.inputs)) == ({1}, {(1, 1), (1, 2)})
+    world.down = set()
+    world.run(seconds=30)
+    assert world.given == {1, 2}
+
+
 def test_outputs_that_the_next_step_did_not_get_are_given_to_it():
     world = world_with()
     world.register(1, CNAF)
