@@ -365,6 +365,7 @@ def test_the_way_of_a_file_and_of_its_outputs_is_read_from_the_ledger(ended):
     part = chains.chainDaughter(ended.chainID, PROCESS, fileID)
     merged = chains.chainDaughter(ended.chainID, MERGE, part.productID)
     assert (part.lfn, merged.events) == (ended.partOf(1), 3)
+    assert type(part.jobID) is int  # DIRAC sends no decimal numbers
     chainID, blockID, typeName, block, made = chains.chainOutput(merged.lfn)
     assert (chainID, blockID, typeName, block, made) == (ended.chainID, ended.blockID(), ended.typeName, "b1", merged)
     assert chains.chainOutput("/nothing") is None

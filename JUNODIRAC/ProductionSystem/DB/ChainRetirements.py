@@ -33,8 +33,8 @@ class ChainRetirements(ChainProducts):
                 " FROM Derivations d LEFT JOIN Products p ON p.ProductID = d.ParentID"
                 f" WHERE d.ProductID IN ({rows.placeholders(len(chunk))}) ORDER BY d.ProductID, d.Position"
             )
-            for productID, *values in self.select(sql, chunk):
-                inputs[productID].append(RetirableInput(*values))
+            for productID, parentID, lfn, events, eventsRead, state in self.select(sql, chunk):
+                inputs[productID].append(RetirableInput(parentID, lfn, int(events), eventsRead, state))
         return [MergedFile(row[0], row[1], row[2], row[3], row[4], inputs[row[0]]) for row in found]
 
     def underived(self, chainID: int, stepNumber: int, productIDs: Collection[int]) -> set[int]:

@@ -116,4 +116,5 @@ class LedgerChainWhy(LedgerConnection):
 def _productOf(row: Any) -> ChainProductFacts:
     productID, lfn, number, state, se, events, committed, registered, jobID, site = row
     times = (rows.aware(committed), rows.utc(registered))
-    return ChainProductFacts(productID, lfn, number, state, se, events, *times, jobID, site)
+    # MariaDB makes a decimal number of COALESCE over an unsigned one, which DIRAC cannot send
+    return ChainProductFacts(productID, lfn, number, state, se, events, *times, int(jobID), site)
