@@ -76,17 +76,17 @@ def _together(created: Mapping[str, Any], submitted: Mapping[str, Any]) -> float
     return round(float(submitted["tasks"]) / (float(created["seconds"]) + float(submitted["seconds"])), 2)
 
 
-def _until(isDone: Callable[[], bool], cycle: Callable[[], float], progress: Callable[[], int]) -> float:
-    """Seconds of the cycles of an agent until its work is done.
+def _until(left: Callable[[], int], cycle: Callable[[], float]) -> float:
+    """Seconds of the cycles of an agent until nothing is left to do.
 
     :raises TestbedError: if cycles bring no progress
     """
-    seconds, before = 0.0, progress()
-    while not isDone():
+    seconds, before = 0.0, left()
+    while before:
         seconds += cycle()
-        now = progress()
-        if now == before:
-            raise TestbedError(f"the agent stands still at {now} tasks")
+        now = left()
+        if now >= before:
+            raise TestbedError(f"the agent stands still, {now} tasks are left")
         before = now
     return seconds
 
@@ -96,14 +96,10 @@ def _work(world: ChainWorld, agents: AgentCycles, block: BlockRows, files: int) 
     for name in ("TransformationAgent", "WorkflowTaskAgent"):
         agents.seconds(name)  # connects
     world.feed(block, 0, files)
-    created = _until(
-        lambda: world.count(_WAITS) == files, lambda: agents.seconds("TransformationAgent"), lambda: world.count(_WAITS)
-    )
+    created = _until(lambda: files - world.count(_WAITS), lambda: agents.seconds("TransformationAgent"))
     made = _rate("tasks made", files, created)
     time.sleep(_TASK_AGE_SECONDS)
-    seconds = _until(
-        lambda: world.count(_WAITS) == 0, lambda: agents.seconds("WorkflowTaskAgent"), lambda: world.count(["Submitted"])
-    )
+    seconds = _until(lambda: world.count(_WAITS), lambda: agents.seconds("WorkflowTaskAgent"))
     submitted = _rate("tasks submitted", files, seconds)
     jobs = sum(world.jobs(world.transformationID).values())
     if jobs != files:
@@ -168,22 +164,16 @@ def _stock(testbed: Testbed, world: ChainWorld, block: BlockRows, typeOptions: M
     }
     client = TransformationClient()
 
-    def count(*statuses: str) -> int:
+    def waiting() -> int:
         stats = client.getTransformationTaskStats(number)["Value"]
-        return sum(int(stats.get(status, 0)) for status in statuses)
+        return sum(int(stats.get(status, 0)) for status in _WAITS)
 
     with agentCycles(testbed.settings, TYPE_NAME, typeOptions, systems) as agents:
         agents.seconds(f"{STOCK}WorkflowTaskAgent")
-        seconds = _until(
-            lambda: count(*_WAITS) == block.files,
-            lambda: agents.seconds(f"{STOCK}TransformationAgent"),
-            lambda: count(*_WAITS),
-        )
+        seconds = _until(lambda: block.files - waiting(), lambda: agents.seconds(f"{STOCK}TransformationAgent"))
         created = _rate("DIRAC: tasks made", block.files, seconds)
         time.sleep(_TASK_AGE_SECONDS)
-        seconds = _until(
-            lambda: not count(*_WAITS), lambda: agents.seconds(f"{STOCK}WorkflowTaskAgent"), lambda: count("Submitted")
-        )
+        seconds = _until(waiting, lambda: agents.seconds(f"{STOCK}WorkflowTaskAgent"))
     submitted = _rate("DIRAC: tasks submitted", block.files, seconds)
     return {"created": created, "submitted": submitted, "both_tasks_per_second": _together(created, submitted)}
 
