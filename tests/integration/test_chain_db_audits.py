@@ -171,6 +171,24 @@ def test_what_was_written_down_is_read_again_and_what_a_person_waived_stays_so(c
     assert chain.chains.readRecoveries(chain.chainID, PROCESS, "", [parentID])[parentID].attempts == 0
 
 
+def test_what_is_in_an_output_after_all_is_solved(chain):
+    chain.announce(1, 2)
+    chain.give()
+    for number in (1, 2):
+        chain.recover(PROCESS, chain.fileID(number), "GivenUp")
+    chain.process(1)
+    chain.chains.solveDerived()
+    found = chain.chains.readRecoveries(chain.chainID, PROCESS, "", [chain.fileID(1), chain.fileID(2)])
+    assert [found[chain.fileID(number)].state.value for number in (1, 2)] == ["Solved", "GivenUp"]
+    copy = RecoveryRecord(
+        chain.chainID, 3, JINR, 5, chain.blockID(), "/x", RecoveryState.RECOVERING, 1, "Timeout", "", NOW, NOW, NOW
+    )  # fmt: skip
+    chain.chains.recordRecoveries([copy])
+    assert chain.chains.openCopies(chain.chainID, 3, JINR) == {"/x": copy}
+    chain.chains.recordRecoveries([replace(copy, state=RecoveryState.SOLVED, nextTime=None)])
+    assert chain.chains.openCopies(chain.chainID, 3, JINR) == {}
+
+
 # ---- retirement
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from JUNODIRAC.Core.Domain.ChainDescription import ChainDescription, ChainStep, Retirement, StepKind
 from JUNODIRAC.Core.Domain.ChainRecords import ChainState, StartedChain, StepTransformation
+from JUNODIRAC.Core.Domain.ChainRecoveryRecords import RecoveryState
 from JUNODIRAC.Core.Domain.JobRecords import CommittedOutput
 from JUNODIRAC.Core.Logic.ChainCleaning import ChainCleaning, CleaningOptions
 from JUNODIRAC.Core.Logic.ChainRecovery import ChainRecovery, RecoveryOptions
@@ -89,7 +90,7 @@ class ChainRecoveryRound:
             ("lost jobs", lambda: self._bury(now)),
             ("leftovers", lambda: self._clean(now)),
         ]
-        parts.append(("retirement", self._removeRetired))
+        parts += [("solved", self._solveDerived), ("retirement", self._removeRetired)]
         begin = next((index for index, (name, _) in enumerate(parts) if name == first), 0)
         for name, part in [*parts[begin:], *parts[:begin]]:
             if not isInTime():
@@ -133,6 +134,7 @@ class ChainRecoveryRound:
         self._told(f"{step.production} {step.step}", recovery.recover(step, list(files.values()), now))
 
     def _recoverCopies(self, step: CopiesUnderRecovery, now: datetime) -> None:
+        self._solveCopies(step)
         files = self._tools.facts.unsettledFiles(step.transformationID, self._options.filesPerStep)
         troubled = [each for each in files if each.status != "Assigned" or self._isStuck(each, now)][:_COPIES_AT_ONCE]
         if not troubled or step.sourceNumber is None:
@@ -155,6 +157,15 @@ class ChainRecoveryRound:
             self._isDry,
         )
         self._told(f"{step.production} {step.step} {step.se}", recovery.recover(step, wanted, now))
+
+    def _solveCopies(self, step: CopiesUnderRecovery) -> None:
+        """What was written down of copies that are there by now is over."""
+        known = self._ledger.openCopies(step.chainID, step.stepNumber, step.se)
+        if not known or self._isDry:
+            return
+        told = self._tools.facts.filesNamed(step.transformationID, list(known))
+        there = [known[each.lfn] for each in told if each.status == "Processed"]
+        self._ledger.recordRecoveries([replace(each, state=RecoveryState.SOLVED, nextTime=None) for each in there])
 
     def _isStuck(self, file: TaskFile, now: datetime) -> bool:
         return file.changedTime is None or (now - file.changedTime).total_seconds() > self._options.copyStuckSeconds
@@ -182,6 +193,10 @@ class ChainRecoveryRound:
         self.counts["Registered"] += len(left) - len(result.failed)
         for lfn, why in result.failed.items():
             self._log.error(f"Output {lfn} could not be registered:", why)
+
+    def _solveDerived(self) -> None:
+        if not self._isDry:
+            self.counts["Solved"] += self._ledger.solveDerived()
 
     def _bury(self, now: datetime) -> None:
         self.counts["Bury"] += self._cleaning().buryLost(now)

@@ -88,6 +88,28 @@ class ChainRecoveries(ChainProducts):
         if values:
             self.inTransaction(lambda conn: self.upsert("Recoveries", _RECOVERY_COLUMNS, values, updates, conn))
 
+    def solveDerived(self) -> int:
+        """What waited or was given up and is in an output all the same, is solved: a killed job may have lived on.
+
+        :returns: how many inputs
+        """
+        sql = (
+            "UPDATE Recoveries r JOIN Derivations d ON d.ChainID = r.ChainID AND d.StepNumber = r.StepNumber"
+            " AND d.ParentID = r.ParentID SET r.State = %s, r.NextTime = NULL WHERE r.State IN (%s, %s) AND r.SE = ''"
+        )
+        states = (RecoveryState.SOLVED, RecoveryState.RECOVERING, RecoveryState.GIVEN_UP)
+        return self.execute(sql, [state.value for state in states])
+
+    def openCopies(self, chainID: int, stepNumber: int, se: str) -> dict[str, RecoveryRecord]:
+        """Copies that are recovered or given up, by LFN."""
+        sql = (
+            f"SELECT {', '.join(_RECOVERY_COLUMNS)} FROM Recoveries WHERE ChainID = %s AND StepNumber = %s AND SE = %s"
+            " AND State IN (%s, %s)"
+        )
+        states = (RecoveryState.RECOVERING.value, RecoveryState.GIVEN_UP.value)
+        records = [_recoveryOf(row) for row in self.select(sql, (chainID, stepNumber, se, *states))]
+        return {each.lfn: each for each in records}
+
     # ---- attempts
 
     def attemptsOfTasks(self, transformationID: int, taskIDs: Collection[int]) -> dict[int, list[AttemptFacts]]:
