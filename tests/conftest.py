@@ -55,7 +55,11 @@ def testbed() -> Iterator[object]:
     command = [str(SOURCE_DIR / "scripts/testbed"), "up"] + (["--no-netns"] if os.environ.get("JUNO_TESTBED_NO_NETNS") else [])
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        pytest.exit(f"the testbed did not start:\n{done.stdout}", returncode=3)
+        said = f"the testbed did not start:\n{done.stdout}"
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            # an end of this process would be a crash for the one that collects the outcomes of all
+            pytest.fail(said)
+        pytest.exit(said, returncode=3)
     testbed = Testbed(settings)
     os.environ.update(settings.environment(settings.proxies / "prod.pem"))
     import DIRAC
