@@ -100,6 +100,19 @@ def test_an_attempt_is_dead_or_committed_and_never_both_whoever_comes_first(chai
     assert [attempts[number][0].state == "Dead" for number in range(1, 13)] == outcomes
 
 
+def test_an_attempt_that_has_committed_or_ended_cannot_die(chain):
+    chain.announce(1)
+    committed, failed = begin(chain, 1, CNAF), begin(chain, 2, CNAF)
+    commit(chain, committed)
+    chain.chains.endAttempt(failed, AttemptState.FAILED, 209, "ProgramFailed", "exit code 1")
+    assert chain.chains.declareDead([committed, failed], "job gone") == set()
+    attempts = chain.chains.attemptsOfTasks(chain.transformation(PROCESS), [1, 2])
+    assert [(attempts[task][0].state, attempts[task][0].error) for task in (1, 2)] == [
+        ("Committed", ""),
+        ("Failed", "ProgramFailed"),
+    ]
+
+
 def test_what_a_dead_attempt_wrote_is_looked_for_at_once_then_ever_more_seldom_and_once_when_no_zombie_can_live(chain):
     chain.announce(1)
     dead, clean = begin(chain, 1, CNAF, JINR), begin(chain, 2)
