@@ -27,7 +27,9 @@ class Transformations:
         self.calls: list[str] = []
         self.isAway = False
 
-    def add(self, transformationID, Status="Active", Type="Replication", InheritedFrom=0, AgentType="Automatic", Plugin="Broadcast"):
+    def add(
+        self, transformationID, Status="Active", Type="Replication", InheritedFrom=0, AgentType="Automatic", Plugin="Broadcast"
+    ):
         values = {"Status": Status, "Type": Type, "InheritedFrom": InheritedFrom, "AgentType": AgentType, "Plugin": Plugin}
         more = {"Body": "", "Author": "prod", "AuthorGroup": "juno_prod"}
         self.transformations[transformationID] = {"TransformationID": transformationID, **values, **more}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -143,7 +144,7 @@ def test_each_piece_is_in_one_merged_file_in_order_and_only_what_was_late_lies_b
     assert {number for number in range(len(sizes)) if stream.states[number] is not LOST} == set(merged)
     inTime = [[number for number in group if number not in stream.late] for group in stream.merged]
     spans = sorted((min(group), max(group)) for group in inTime if group)
-    assert all(one[1] < other[0] for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one[1] < other[0] for one, other in pairwise(spans))
 
 
 @given(RULES, st.lists(SIZES, min_size=1, max_size=30), st.randoms())
