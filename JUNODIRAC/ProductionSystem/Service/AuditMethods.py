@@ -74,8 +74,8 @@ class AuditMethods(ChainService):
     def export_getAuditProgress(self, token: str) -> dict[str, Any]:
         """How far an audit is: Phase, Done and Total (checksums), Ended, Failure, and Audit.
 
-        :returns: Audit has Chain, Type, Block, Verdict, Sentence, Steps (counts of each), Counts (of each finding), Findings (Kind,
-            Step, LFN, Detail; the first 200 of each kind), Look, Actor, StartedTime and EndedTime
+        :returns: in Audit are Chain, Type, Block, Verdict, Sentence, Steps (counts of each), Counts (of each finding), Look,
+            Actor, StartedTime, EndedTime, and Findings (Kind, Step, LFN, Detail; the first 200 of each kind)
         """
         return self._audits.progress(token)
 
