@@ -22,7 +22,7 @@ IHEP, CNAF, IN2P3, JINR = (site.se for site in SITES)
 SEED = 20260
 _MANAGER, _CATALOGUE = "Production_ChainManager", "DataManagement_FileCatalog"
 # so long somebody waits for the next job of a block
-_JOB_SECONDS = 240
+_JOB_SECONDS = 300
 
 
 @case("no fault", "none")

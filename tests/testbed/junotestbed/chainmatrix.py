@@ -22,7 +22,7 @@ DESTINATIONS = ("IHEP-JUNOEOS", "CNAF-STORM", "JINR-EOS")
 FIRST_RUN = 70_000
 FILES, EVENTS = 4, 40
 #: so long the slowest case may take, seconds
-PATIENCE_SECONDS = 420
+PATIENCE_SECONDS = 480
 #: and so long the removal of what nobody needs any more
 CLEANING_SECONDS = 60
 #: between the releases of blocks whose cases stop a process of everybody's
