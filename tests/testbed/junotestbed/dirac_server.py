@@ -17,7 +17,7 @@ from junotestbed.supervision import Tree
 from junotestbed.worker_nodes import link_nodes, write_nodes
 
 Say = Callable[[str], None]
-# a busy configuration server refuses a commit that follows another at once ("Local and remote versions differ"): typed again it goes in
+# what a busy configuration server refuses ("Local and remote versions differ", of two commits at once) it takes when it is typed again
 _INSTALL_TRIES = 3
 
 
