@@ -178,7 +178,7 @@ def test_each_change_is_in_the_journal_with_who_and_why(chain, started):
 
 
 def test_a_start_that_dies_in_the_middle_is_completed_by_the_same_command(chain, started):
-    """The TransformationManager is away while the chain is made, as after a production and the first transformation."""
+    """Of the way in which it is made: that the service died is put into the ledger by hand here."""
     third = f"rerec-merge-{chain.version}-v3"
     # what such a start leaves behind: the row, the production, and a transformation without what comes after it
     chain.start(chain.days[1], "--again")

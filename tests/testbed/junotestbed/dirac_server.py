@@ -17,7 +17,7 @@ from junotestbed.supervision import Tree
 from junotestbed.worker_nodes import link_nodes, write_nodes
 
 Say = Callable[[str], None]
-# what a busy configuration server refuses ("Local and remote versions differ", of two commits at once) it takes when it is typed again
+# "Local and remote versions differ", says a busy configuration server of two commits at once: typed again the second is taken
 _INSTALL_TRIES = 3
 
 
