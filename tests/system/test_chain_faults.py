@@ -123,8 +123,15 @@ def test_an_output_whose_registration_fails_is_registered_later_and_not_made_aga
 
 
 @fault("site away during upload")
-def test_an_output_that_the_jobs_own_site_does_not_take_is_put_elsewhere_or_made_again(outcome):
+def test_an_output_that_meets_a_storage_that_is_away_waits_for_it_or_is_put_elsewhere_or_made_again(outcome):
     assertExact(outcome)
+
+
+@fault("site refuses outputs")
+def test_outputs_that_the_storage_of_a_jobs_own_site_refuses_go_to_another_one_at_the_first_attempt(outcome):
+    assertExact(outcome)
+    assert outcome.facts["parts at"] == "IHEP-JUNOEOS"
+    assert attemptsOf(outcome, "Failed") == 0
 
 
 @fault("input corrupt at a site")

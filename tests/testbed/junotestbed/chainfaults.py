@@ -7,10 +7,10 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from junotestbed.blockfaults import siteDown
-from junotestbed.chainblocks import Attempt
+from junotestbed.chainblocks import Attempt, NotReached
 from junotestbed.chainmatrix import LOSES, Run, case
 from junotestbed.faults import away, frozen, killed
 from junotestbed.jobprocesses import killJob, processesOf, send
@@ -84,27 +84,34 @@ def jobsKilled(run: Run) -> None:
 
 @case("job runs twice", "the job of a task is submitted a second time, and both work at once")
 def runsTwice(run: Run) -> None:
+    """The first one to be at work is held up until the other one is."""
     from DIRAC.WorkloadManagementSystem.Client.JobMonitoringClient import JobMonitoringClient
     from DIRAC.WorkloadManagementSystem.Client.WMSClient import WMSClient
 
     settings, block = run.testbed.settings, run.block
-    first = atWork(run, set())
+    job = min(block.until("a first job", block.jobs, _JOB_SECONDS, every=0.3))
+    twin = unpack(WMSClient().submitJob(unpack(JobMonitoringClient().getJobJDL(job, True))))
+
+    def ours() -> list[Attempt]:
+        return [each for each in block.attempts() if each.jobID in (job, twin)]
+
+    first = block.until("one of them at work", ours, _JOB_SECONDS)[0]
     programStarted(run, first)
     held = processesOf(settings, first.jobID)
     send(held, signal.SIGSTOP)
     try:
-        twin = unpack(WMSClient().submitJob(unpack(JobMonitoringClient().getJobJDL(first.jobID, True))))
-        second = block.until("the second job at work", lambda: [a for a in block.attempts() if a.jobID == twin], 60)[0]
+        # not so long that it is taken for dead
+        with suppress(NotReached):
+            block.until("both at work", lambda: len(ours()) == 2, 25)
     finally:
         send(held, signal.SIGCONT)
-    both = (first.attemptID, second.attemptID)
-    query = "SELECT State, Error FROM Attempts WHERE AttemptID IN (%s, %s) ORDER BY AttemptID"
 
-    def ended() -> list[tuple]:
-        rows = block.database.rows("RawDataDB", query, *both)
-        return rows if "Running" not in {state for state, _ in rows} else []
+    def ended() -> list[Attempt]:
+        found = ours()
+        return found if len(found) == 2 and "Running" not in {each.state for each in found} else []
 
-    run.facts["the two attempts"] = " and ".join(f"{a} {b}".strip() for a, b in block.until("an end of both", ended, 120))
+    states = [f"{each.state} {each.errorName}".strip() for each in block.until("an end of both", ended, _JOB_SECONDS)]
+    run.facts["the two attempts"] = " and ".join(states)
 
 
 @case("dead job comes back", "a job is held up until it was declared dead, and goes on when another one has done its work")
@@ -115,8 +122,8 @@ def deadComesBack(run: Run) -> None:
     held = processesOf(settings, attempt.jobID)
     send(held, signal.SIGSTOP)
     try:
-        block.until("declared dead", lambda: stateOf(run, attempt) == "Dead", 200, every=1)
-        block.until("another one's output", lambda: _doneByAnother(run, attempt), 200, every=1)
+        block.until("declared dead", lambda: stateOf(run, attempt) == "Dead", _JOB_SECONDS, every=1)
+        block.until("another one's output", lambda: _doneByAnother(run, attempt), _JOB_SECONDS, every=1)
         # it is the job that comes back first: its wrapper would be told to kill it
         send([process for process in held if not process.isWrapper], signal.SIGCONT)
         time.sleep(10)
@@ -222,6 +229,21 @@ def siteAway(run: Run) -> None:
     ended = next(each for each in run.block.attempts() if each.attemptID == attempt.attemptID)
     run.facts["tried"] = ", ".join(ended.uploads)
     run.facts["ended"] = f"{ended.state} {ended.errorName}".strip()
+
+
+def refuseOutputs(run: Run) -> None:
+    """The folder of the parts may not be written at the sites of the jobs."""
+    for se in (CNAF, JINR):
+        folder = run.block.path(se, f"/juno/esd/{run.block.production}/rawrec/{run.block.day}")
+        folder.mkdir(parents=True)
+        folder.chmod(0o555)
+
+
+@case("site refuses outputs", "the storages of the jobs' sites refuse what they write", prepare=refuseOutputs)
+def siteRefuses(run: Run) -> None:
+    run.block.until("two parts", lambda: len(run.block.products("rawrec")) == 2, _JOB_SECONDS, every=1)
+    tried = {se for each in run.block.attempts("Committed") for se in each.uploads[-1:] if each.step == "rawrec"}
+    run.facts["parts at"] = ", ".join(sorted(tried))
 
 
 def corruptHere(run: Run) -> None:
