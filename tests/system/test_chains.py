@@ -49,10 +49,11 @@ class Story:
 def story(testbed) -> Iterator[Story]:
     """The whole of it; the audits are kept in ``run/chains`` of the state folder."""
     from junotestbed.announcer import freeBlocks
-    from junotestbed.forgetting import forgetBlock, forgetChain
+    from junotestbed.forgetting import forgetBlock, forgetChain, forgetFlags
     from junotestbed.observe import Database
 
     database = Database(testbed)
+    forgetFlags(database, (GOOD_RUN, LATER_RUN))
     told = Story(ChainedBlock(testbed, freeBlocks(database, 1)[0]))
     try:
         tell(testbed, told)

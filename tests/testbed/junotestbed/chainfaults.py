@@ -235,7 +235,7 @@ def refuseOutputs(run: Run) -> None:
     """The folder of the parts may not be written at the sites of the jobs."""
     for se in (CNAF, JINR):
         folder = run.block.path(se, f"/juno/esd/{run.block.production}/rawrec/{run.block.day}")
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
         folder.chmod(0o555)
 
 

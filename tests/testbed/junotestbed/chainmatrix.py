@@ -15,6 +15,7 @@ from pathlib import Path
 from junotestbed.announcer import freeBlocks
 from junotestbed.chainblocks import PHYSICS, ChainedBlock, NotReached, typed
 from junotestbed.chainfacts import JudgedChain
+from junotestbed.forgetting import forgetFlags
 from junotestbed.observe import Database
 
 EXACT, LOSES = "Exact", "Off"
@@ -170,6 +171,8 @@ class ChainMatrix:
 
     def run(self) -> dict[str, Outcome]:
         """All blocks are filled and copied together; then files go into the chain as their runs are flagged."""
+        # what an earlier matrix let in
+        forgetFlags(self.database, range(FIRST_RUN, FIRST_RUN + len(self.cases)))
         days = freeBlocks(self.database, len(self.cases))
         runs = [Run(case, ChainedBlock(self.testbed, day), n) for n, (case, day) in enumerate(zip(self.cases, days, strict=True))]
         for run in runs:

@@ -44,6 +44,12 @@ def forgetChain(database, production: str) -> None:
             database.rows("RawDataDB", f"DELETE FROM {table} WHERE ChainID = %s", chainID)
 
 
+def forgetFlags(database, runs) -> None:
+    """What was said of these runs."""
+    for run in runs:
+        database.rows("RawDataDB", "DELETE FROM RunQuality WHERE RunNumber = %s", run)
+
+
 def forgetTopics(testbed, database, started: datetime) -> None:
     """Take away the topics that receivers were moved to, and what the ledger keeps of them."""
     from confluent_kafka.admin import AdminClient
