@@ -32,10 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("JUNO_TESTBED_SUBNET", None)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The folder says what a test needs: one whose module forgot its mark is no less a unit test for ``-m unit``.
 
-    Tests of one folder share a process, since they share a testbed and what modules before them left there.
+    Tests of one folder share a process, since they share a testbed and what modules before them left there. That has to be said
+    before pytest-xdist looks.
     """
     for item in items:
         kind = item.path.relative_to(SOURCE_DIR / "tests").parts[0]
