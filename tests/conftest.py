@@ -32,18 +32,27 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("JUNO_TESTBED_SUBNET", None)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folder says what a test needs: one whose module forgot its mark is no less a unit test for ``-m unit``.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Tests of one folder share a process, since they share a testbed and what modules before them left there.
 
-    Tests of one folder share a process, since they share a testbed and what modules before them left there. That has to be said
-    before pytest-xdist looks.
+    Groups by mark do nothing with pytest 9.2, without a word: pytest-xdist 3.8 writes them into a name that nobody reads any more.
     """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneKindInOneProcess(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.split("/")[1]
+
+    return OneKindInOneProcess(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folder says what a test needs: one whose module forgot its mark is no less a unit test for ``-m unit``."""
     for item in items:
         kind = item.path.relative_to(SOURCE_DIR / "tests").parts[0]
         if kind in ("unit", "integration", "system"):
             item.add_marker(kind)
-            item.add_marker(pytest.mark.xdist_group(kind))
 
 
 @pytest.fixture(scope="session")
