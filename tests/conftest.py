@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Tests of one folder share a process, since they share a testbed and what modules before them left there.
 
-    Groups by mark do nothing with pytest 9.2, without a word: pytest-xdist 3.8 writes them into a name that nobody reads any more.
+    Groups by mark do nothing with pytest 9.2, without a word: pytest-xdist 3.8 writes them into a name that nobody reads.
     """
     from xdist.scheduler import LoadScopeScheduling
 
