@@ -34,6 +34,7 @@ class MergePiece:
     :param sizeBytes: 0 as long as it is not known
     :param sites: of the step, at which it has a replica
     :param moves: attempts at it that failed in a way that asks for another site
+    :param last: run and sequence of the last of the inputs that it was made of; None: it has one
     """
 
     run: int
@@ -43,11 +44,17 @@ class MergePiece:
     sizeBytes: int = 0
     sites: frozenset[str] = frozenset()
     moves: int = 0
+    last: tuple[int, int] | None = None
 
     @property
     def place(self) -> tuple[int, int, str]:
         """By which pieces are in order."""
         return self.run, self.sequence, self.name
+
+    @property
+    def end(self) -> tuple[int, int]:
+        """Run and sequence of what is last in it."""
+        return self.last or (self.run, self.sequence)
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,11 @@ class _Group:
         self.sizeBytes += piece.sizeBytes
 
     def takes(self, piece: MergePiece) -> bool:
-        """Whether there is room for another piece; an empty group takes any."""
+        """Whether there is room for another piece behind those it has; an empty group takes any."""
+        if not self.pieces:
+            return True
         hasRoom = len(self.pieces) < self.rule.groupFiles and self.sizeBytes + piece.sizeBytes <= self.rule.groupBytes
-        return hasRoom or not self.pieces
+        return hasRoom and (piece.run, piece.sequence) >= max(each.end for each in self.pieces)
 
     @property
     def isFull(self) -> bool:
@@ -95,7 +104,8 @@ def planMerge(pieces: Iterable[MergePiece], rule: MergeRule, isClosed: bool) -> 
     Nothing goes out that comes after a Pending piece. Pieces that follow each other are filled into a group until the next one
     has no room in it. Such a group goes out; one that still has room for what may come waits until the block is closed. A piece
     that is Merged or Taken ends the group before it, so that a piece that came late never draws together what lies on both sides
-    of others; one that is Lost is passed over.
+    of others; one that is Lost is passed over. So does one that came late and lies inside of the piece before it: the events of
+    both in one file would not be in order.
 
     :param pieces: all of one stream of one block, in any order
     :param isClosed: no more files come into the block

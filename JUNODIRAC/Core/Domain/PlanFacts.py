@@ -36,6 +36,7 @@ class PlanInput:
     :param isDerived: an output of the step has it
     :param recovery: state of its recovery in this step, empty if there was none
     :param error: of the last attempt at it
+    :param last: run and sequence of the last input of a product that was made of several; None: those of the first
     """
 
     lfn: str
@@ -49,6 +50,7 @@ class PlanInput:
     recovery: str = ""
     error: str = ""
     attempts: int = 0
+    last: tuple[int, int] | None = None
 
     @property
     def isLost(self) -> bool:
@@ -97,4 +99,4 @@ def pieceOf(each: PlanInput, asked: Mapping[str, Collection[str]], askedTime: da
     else:
         state = PieceState.TAKEN
     sites = frozenset(asked.get(each.lfn, ()))
-    return MergePiece(each.run, each.sequence, each.lfn, state, each.sizeBytes, sites, each.moves)
+    return MergePiece(each.run, each.sequence, each.lfn, state, each.sizeBytes, sites, each.moves, each.last)

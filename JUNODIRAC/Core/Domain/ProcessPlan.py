@@ -90,8 +90,8 @@ def planProcess(
 ) -> ProcessPlan:
     """Groups of inputs of one stream of one block, in the order of run and sequence, each at a site where all of it is.
 
-    A group that can take no more goes out. One that can goes when its oldest input has waited for ``maxWaitSeconds``, or when its
-    block is closed.
+    A group has inputs whose numbers follow each other. One that can take no more goes out. One that can goes when its oldest
+    input has waited for ``maxWaitSeconds``, or when its block is closed.
 
     A stream stays at one site. For a new one it is the site with the least to do, of those where its files are or are copied to.
     An input that is not there waits for its copy, and goes to where it is when its patience is over. After attempts that ask for
@@ -140,18 +140,31 @@ def _siteOf(each: WaitingInput, home: str, load: Mapping[str, int]) -> str:
 
 
 def _groups(inputs: Sequence[WaitingInput], rule: ProcessRule, isClosed: bool) -> list[tuple[WaitingInput, ...]]:
-    """Cut inputs in order, and leave out a last group that waits for more."""
+    """Cut inputs in order where a number is missing, and where a group is full; leave out groups that wait for more.
+
+    What is missing may come yet, and then its events would lie between those of one output.
+    """
     groups: list[list[WaitingInput]] = []
     sizeBytes = 0
     for each in inputs:
         isTooMuch = rule.groupBytes is not None and sizeBytes + each.sizeBytes > rule.groupBytes
-        if not groups or len(groups[-1]) >= rule.groupFiles or isTooMuch:
+        if not groups or len(groups[-1]) >= rule.groupFiles or isTooMuch or not _follows(groups[-1][-1], each):
             groups.append([])
             sizeBytes = 0
         groups[-1].append(each)
         sizeBytes += each.sizeBytes
-    last = groups[-1]
-    isFull = len(last) >= rule.groupFiles or (rule.groupBytes is not None and sizeBytes >= rule.groupBytes)
-    if not isFull and not isClosed and max(each.ageSeconds for each in last) < rule.maxWaitSeconds:
-        groups.pop()
-    return [tuple(group) for group in groups]
+    return [tuple(group) for place, group in enumerate(groups) if isClosed or _isReady(group, groups[place + 1 :], rule)]
+
+
+def _follows(one: WaitingInput, other: WaitingInput) -> bool:
+    """Whether nothing can come between these two: of another run what comes is not known."""
+    return one.run != other.run or other.sequence - one.sequence <= 1
+
+
+def _isReady(group: Sequence[WaitingInput], later: Sequence[Sequence[WaitingInput]], rule: ProcessRule) -> bool:
+    """Whether a group of a block that is open can take no more, or has waited long enough."""
+    sizeBytes = sum(each.sizeBytes for each in group)
+    isFull = len(group) >= rule.groupFiles or (rule.groupBytes is not None and sizeBytes >= rule.groupBytes)
+    # cut before one that would follow it: there was no room
+    isCut = bool(later) and _follows(group[-1], later[0][0])
+    return isFull or isCut or max(each.ageSeconds for each in group) >= rule.maxWaitSeconds

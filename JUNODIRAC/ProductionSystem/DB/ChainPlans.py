@@ -208,21 +208,22 @@ class ChainPlans(RunQualities, ChainBook, LedgerGaps, LedgerDirectories, ChainFe
 def _filesOf(chainID: int, step: int) -> tuple[str, tuple[int, ...]]:
     """Query of the inputs of a step that takes files of the ledger."""
     fate = _FATE.format(chain=int(chainID), step=int(step), parent="c.FileID")
-    columns = f"f.DirectoryID, f.FileName, {_FILE_COLUMNS}, COALESCE(f.SizeBytes, 0), c.AttachedTime, {_FATE_COLUMNS}"
+    columns = f"f.DirectoryID, f.FileName, {_FILE_COLUMNS}, COALESCE(f.SizeBytes, 0), c.AttachedTime, {_FATE_COLUMNS}, NULL, NULL"
     return f"SELECT {columns} FROM {_GIVEN}{fate} WHERE c.ChainID = %s AND c.StepNumber = %s", (chainID, step)
 
 
 def _productsOf(chainID: int, step: int, source: int) -> tuple[str, tuple[int, ...]]:
     """Query of the inputs of a step that takes products."""
     fate = _FATE.format(chain=int(chainID), step=int(step), parent="p.ProductID")
-    columns = f"p.LFN, {_PRODUCT_COLUMNS}, p.SizeBytes, p.RegisteredTime, {_FATE_COLUMNS}"
+    columns = f"p.LFN, {_PRODUCT_COLUMNS}, p.SizeBytes, p.RegisteredTime, {_FATE_COLUMNS}, p.LastRun, p.LastSequence"
     return f"SELECT {columns} FROM Products p{fate} WHERE p.ChainID = %s AND p.StepNumber = %s", (chainID, source)
 
 
 def _input(row: Sequence[Any]) -> PlanInput:
-    *place, sizeBytes, sinceTime, isDerived, recovery, error, attempts = row
+    *place, sizeBytes, sinceTime, isDerived, recovery, error, attempts, lastRun, lastSequence = row
     lfn, blockID, stream, run, sequence = place
-    fate = (bool(isDerived), recovery or "", error or "", attempts or 0)
+    last = None if lastRun is None else (lastRun, lastSequence)
+    fate = (bool(isDerived), recovery or "", error or "", attempts or 0, last)
     return PlanInput(lfn, blockID, stream, run, sequence, sizeBytes, rows.utc(sinceTime), *fate)
 
 

@@ -285,15 +285,16 @@ def servicesKilled(run: Run) -> None:
 
 @case("WorkflowTaskAgent killed", "WorkflowTaskAgent is killed while it submits", turn=True)
 def workflowTaskAgentKilled(run: Run) -> None:
+    # of any block: an agent that is held up by the tasks of one takes none of another
     query = (
-        "SELECT COUNT(*) FROM TransformationTasks t JOIN TransformationFiles f USING (TransformationID, TaskID)"
-        " JOIN DataFiles d USING (FileID) WHERE t.ExternalStatus = 'Reserved' AND d.LFN LIKE %s"
+        "SELECT COUNT(*) FROM TransformationTasks k JOIN Transformations t USING (TransformationID)"
+        " WHERE k.ExternalStatus = 'Reserved' AND t.TransformationName LIKE %s"
     )
-    like = f"{run.block.directory}/%"
+    like = f"{run.block.production}-%"
     with run.turn(), ExitStack() as held:
         held.enter_context(frozen(run.testbed.dirac.state("WorkloadManagement_JobManager").pid))
         run.block.until(
-            "tasks Reserved", lambda: run.block.database.rows("TransformationDB", query, like) != [(0,)], 60, every=0.1
+            "tasks Reserved", lambda: run.block.database.rows("TransformationDB", query, like) != [(0,)], 120, every=0.1
         )
         killAll(run.testbed.dirac, "Transformation_WorkflowTaskAgent")
     run.facts["killed in the middle"] = "yes"

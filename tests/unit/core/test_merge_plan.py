@@ -221,3 +221,11 @@ def test_a_group_of_nothing_is_refused() -> None:
     for wrong in ((0, 1), (1, 0)):
         with pytest.raises(ValueError, match="at least one"):
             MergeRule(*wrong)
+
+
+def test_what_came_late_and_lies_inside_another_piece_is_not_in_one_file_with_it() -> None:
+    wide = MergePiece(1, 1, "/a", READY, 10, last=(1, 3))
+    late, after = MergePiece(1, 2, "/b", READY, 10), MergePiece(1, 4, "/c", READY, 10)
+    rule = MergeRule(1000, 1000)
+    assert planMerge([wide, late, after], rule, isClosed=True) == [(wide,), (late, after)]
+    assert planMerge([wide, after], rule, isClosed=True) == [(wide, after)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -70,6 +71,8 @@ def test_each_input_is_in_one_group_at_most_in_order_with_its_stream_at_a_site_t
         assert [each.place for each in group] == sorted(each.place for each in group)
         assert 1 <= len(group) <= rule.groupFiles
         assert rule.groupBytes is None or len(group) == 1 or sum(each.sizeBytes for each in group) <= rule.groupBytes
+        # what is missing may come yet, and its events would lie between those of one output
+        assert all(one.run != other.run or other.sequence - one.sequence <= 1 for one, other in pairwise(group))
 
 
 @given(inputs(), rules(), stands(), st.frozensets(st.integers(1, 2)))
@@ -202,3 +205,13 @@ def test_a_group_of_nothing_is_refused() -> None:
     for wrong in ((0, None), (1, 0)):
         with pytest.raises(ValueError, match="at least one"):
             ProcessRule(*wrong, 0, 0, SITES)
+
+
+def test_a_group_waits_on_both_sides_of_a_number_that_is_missing_and_is_whole_when_that_comes() -> None:
+    rule = ProcessRule(3, None, 60, 0, ("CNAF",))
+    around = [waiting(1), waiting(3), waiting(4)]
+    assert planned(planProcess(around, rule, SitesOfStreams(), ())) == []
+    assert planned(planProcess([*around, waiting(2)], rule, SitesOfStreams(), ())) == [("CNAF", [1, 2, 3])]
+    old = [replace(each, ageSeconds=60) for each in around]
+    assert planned(planProcess(old, rule, SitesOfStreams(), ())) == [("CNAF", [1]), ("CNAF", [3, 4])]
+    assert planned(planProcess(around, rule, SitesOfStreams(), (1,))) == [("CNAF", [1]), ("CNAF", [3, 4])]
